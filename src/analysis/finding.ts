@@ -1,0 +1,39 @@
+/** A claim with its numbers: what analysis hands to report and terminal. */
+
+/** A measured or predicted quantity as it is shown. */
+export interface Quantity {
+  readonly value: number;
+  readonly unit: string;
+  /** Samples behind it: requests, tokens or repeats, as `of` says. */
+  readonly n: number;
+  readonly of: string;
+  /** 95 % interval where one could be computed. */
+  readonly low: number | undefined;
+  readonly high: number | undefined;
+  /** What it is held against ("read bandwidth 34 GB/s"), and the fraction reached. */
+  readonly ceiling:
+    | { readonly label: string; readonly value: number; readonly fraction: number }
+    | undefined;
+}
+
+export interface Finding {
+  /** Stable id: "crossover/output-throughput/bf16/awq". */
+  readonly id: string;
+  /** One sentence with its numbers filled in. */
+  readonly claim: string;
+  readonly verdict: "yes" | "no" | "undecided" | "info";
+  readonly numbers: Readonly<Record<string, Quantity>>;
+  /** Cell paths (results/run.ts) that the numbers come from. */
+  readonly evidence: readonly string[];
+}
+
+/** A table as data: the terminal, the page and Markdown print the same one. */
+export interface Table {
+  readonly title: string;
+  readonly columns: readonly {
+    readonly id: string;
+    readonly title: string;
+    readonly unit: string;
+  }[];
+  readonly rows: readonly Readonly<Record<string, Quantity | string | undefined>>[];
+}

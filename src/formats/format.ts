@@ -1,0 +1,70 @@
+/** What a number format is: how its checkpoints look, how it quantizes, and what its weights cost. */
+import type { ModelConfig, QuantizationConfig } from "../checkpoint/model-config.ts";
+import type { TensorSource } from "../checkpoint/tensor-source.ts";
+import type { WeightHandle } from "../kernels/binding.ts";
+
+/** A linear layer's matrix, loaded: y = x times its transpose. */
+export interface Weight {
+  readonly handle: WeightHandle;
+  readonly format: string;
+  /** Outputs. */
+  readonly rows: number;
+  /** Inputs. */
+  readonly columns: number;
+  /** Bytes in memory, scales, zeros and padding included. */
+  readonly bytes: number;
+}
+
+/** A dense matrix in FP32, row-major: the exact, slow side of every comparison. */
+export interface Matrix {
+  readonly rows: number;
+  readonly columns: number;
+  readonly values: Float32Array;
+}
+
+/** Choices a format leaves open, fixed once per model. */
+export interface FormatOptions {
+  /** Columns that share one scale (awq). */
+  readonly groupSize?: number;
+}
+
+/** Canonical tensors of one matrix: what `packWeight` of kernels/binding.ts takes. */
+export type CanonicalTensors = Readonly<Record<string, Uint8Array | Uint16Array | Float32Array>>;
+
+export interface Format {
+  /** As in configuration files and charts: "fp8". */
+  readonly name: string;
+  /** For people: "FP8 E4M3, per-channel scales". */
+  readonly title: string;
+  /** What the inner product is done in. */
+  readonly compute: "bf16" | "f32" | "int8";
+  /** What one weight costs, scales and zeros included; per-row costs spread over `columns`. */
+  bitsPerWeight(columns: number, options: FormatOptions): number;
+  /** Options that fit a model's shape, for example awq's group size. @throws format-unsupported */
+  resolve(config: ModelConfig): FormatOptions;
+  /** Whether a checkpoint with this quantization_config is in this format; exclusive among formats. */
+  detect(config: QuantizationConfig | undefined): boolean;
+  /** Options recorded in a quantization_config that `detect` accepted. */
+  optionsOf(config: QuantizationConfig | undefined): FormatOptions;
+  /**
+   * Loads one matrix from a checkpoint in this format. Several modules (q, k, v) are stacked by rows
+   * into one weight. @param modules names without the ".weight" suffix
+   */
+  load(source: TensorSource, modules: readonly string[], options: FormatOptions): Weight;
+  /** The same from a BF16 (F16, F32) checkpoint, quantized by round-to-nearest while loading. */
+  quantizeOnLoad(source: TensorSource, modules: readonly string[], options: FormatOptions): Weight;
+  /** Slow, exact and in TypeScript: canonical tensors of a BF16 matrix by round-to-nearest. */
+  quantize(
+    weight: Uint16Array,
+    rows: number,
+    columns: number,
+    options: FormatOptions,
+  ): CanonicalTensors;
+  /** Slow, exact and in TypeScript: what canonical tensors stand for. The oracle of the kernels. */
+  dequantize(
+    tensors: CanonicalTensors,
+    rows: number,
+    columns: number,
+    options: FormatOptions,
+  ): Matrix;
+}

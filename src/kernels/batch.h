@@ -1,0 +1,32 @@
+// What one step runs, in native memory: set once a step, read by every op of the step.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "border.h"
+
+namespace quantlab {
+
+struct BatchSequence {
+  std::int32_t firstRow;
+  std::int32_t rows;
+  std::int32_t contextLength;
+  std::int32_t firstBlock;  // index into Batch::blockTables
+};
+
+struct Batch {
+  std::vector<std::int32_t> tokenIds;     // [tokens]
+  std::vector<std::int32_t> positions;    // [tokens]
+  std::vector<std::int32_t> slots;        // [tokens] block * blockSize + offset
+  std::vector<BatchSequence> sequences;
+  std::vector<std::int32_t> blockTables;  // all sequences' tables, one after another
+  std::vector<std::int32_t> logitRows;
+};
+
+template <>
+struct HandleTag<Batch> {
+  static constexpr napi_type_tag value = {0x7175616e746c6162ull, 2};
+  static constexpr const char* name = "batch";
+};
+
+}  // namespace quantlab

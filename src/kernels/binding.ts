@@ -1,0 +1,230 @@
+/** The typed face of the native addon, and the only file that loads a .node file. */
+import { createRequire } from "node:module";
+import { QuantlabError } from "../base/errors.ts";
+
+declare const brand: unique symbol;
+/** Native memory that JavaScript holds but cannot look into; freed by its free function or the GC. */
+interface Handle<Kind extends string> {
+  readonly [brand]: Kind;
+}
+/** A flat, 64-byte aligned array of activations. */
+export type BufferHandle = Handle<"buffer">;
+/** A linear layer's matrix [rows = outputs, columns = inputs] in one format's packed kernel layout. */
+export type WeightHandle = Handle<"weight">;
+/** Paged keys and values of all layers. */
+export type KvCacheHandle = Handle<"kv-cache">;
+/** What one step runs: token ids, positions, slots, sequences and block tables, set by `setBatch`. */
+export type BatchHandle = Handle<"batch">;
+/** Cosines and sines by position. */
+export type RopeTableHandle = Handle<"rope-table">;
+
+export type BufferDtype = "bf16" | "f32" | "i32";
+export type BufferData = Uint16Array | Float32Array | Int32Array;
+export type IsaName = "portable" | "avx2" | "avx512" | "amx" | "neon";
+
+export interface CpuFacts {
+  /** Instruction set in use: the best one available, or the one that QUANTLAB_ISA forces. */
+  readonly isa: IsaName;
+  readonly available: readonly IsaName[];
+  /** Feature words the dispatch looks at, for example "avx512_bf16". */
+  readonly features: readonly string[];
+  readonly model: string;
+  /** Cores this process may run on. */
+  readonly cores: number;
+}
+
+export interface MemoryFacts {
+  readonly weightBytes: number;
+  readonly bufferBytes: number;
+  readonly kvCacheBytes: number;
+}
+
+/** Numbers per sequence in `setBatch`'s `sequences`. */
+export const sequenceStride = 4;
+
+/**
+ * Every native function. Arguments are checked at the border (types, sizes, ranges) and a violation
+ * throws a TypeError or RangeError; nothing behind it checks again. All calls are synchronous, and
+ * one call does one whole op over the thread pool. Arrays are row-major. "bf16" buffers are rounded
+ * to nearest even from FP32; all arithmetic inside an op is FP32.
+ */
+export interface Kernels {
+  // --- machine -------------------------------------------------------------------------------
+  cpu(): CpuFacts;
+  /** Names of the formats whose kernel.cc is linked in. */
+  formats(): string[];
+  /** Sizes the pool, the caller's thread included; 1 runs everything in the caller. */
+  setThreads(count: number): void;
+  threads(): number;
+  memory(): MemoryFacts;
+  /** Median over repeats of reading `bytes` of memory once with all threads: bytes per second. */
+  probeReadBandwidth(bytes: number, repeats: number): number;
+  /** Best achievable multiply-add rate of the BF16 (or FP32) inner product in use: FLOP per second. */
+  probePeakFlops(dtype: "bf16" | "f32", milliseconds: number): number;
+
+  // --- buffers -------------------------------------------------------------------------------
+  createBuffer(dtype: BufferDtype, count: number): BufferHandle;
+  /** Copies in; the array's type must fit the dtype (Uint16Array for bf16). */
+  writeBuffer(buffer: BufferHandle, offset: number, data: BufferData): void;
+  /** Copies out `count` elements from `offset`. */
+  readBuffer(buffer: BufferHandle, offset: number, count: number): BufferData;
+  /** Frees now instead of at the next garbage collection; any later use throws. */
+  freeBuffer(buffer: BufferHandle): void;
+  /** FP32 to BF16, round to nearest even, NaN kept: elementwise over equal lengths. */
+  convertToBf16(source: Float32Array, target: Uint16Array): void;
+  /**
+   * Fills with BF16 of N(0, std^2) samples: element i depends on (seed, firstIndex + i) alone, so the
+   * result does not depend on threads or on how a tensor is cut. Fast (hundreds of millions a second).
+   */
+  fillNormal(target: Uint16Array, seed: number, firstIndex: number, std: number): void;
+
+  // --- weights -------------------------------------------------------------------------------
+  /**
+   * Packs canonical tensors of a format into its kernel layout.
+   * bf16: { weight: Uint16Array [rows, columns] }
+   * fp8:  { weight: Uint8Array [rows, columns] E4M3 codes, scale: Float32Array [rows] }
+   * awq:  { codes: Uint8Array [rows, columns] values 0..15, scale: Uint16Array [rows, columns/group] F16
+   *         bits, zero: Uint8Array [rows, columns/group] values 0..15 }, options.groupSize
+   */
+  packWeight(
+    format: string,
+    rows: number,
+    columns: number,
+    tensors: Readonly<Record<string, Uint8Array | Uint16Array | Float32Array>>,
+    options: { readonly groupSize?: number },
+  ): WeightHandle;
+  /**
+   * Round-to-nearest quantization of a BF16 matrix straight into the kernel layout: equal, code for
+   * code, to packing what the format's quantize.ts gives. NaN or Inf throws a RangeError.
+   */
+  quantizeWeight(
+    format: string,
+    rows: number,
+    columns: number,
+    weight: Uint16Array,
+    options: { readonly groupSize?: number },
+  ): WeightHandle;
+  /** Bytes allocated for this weight, scales and zeros included. */
+  weightBytes(weight: WeightHandle): number;
+  /** One row as the kernel sees it, in FP32 (code times scale). */
+  dequantizeRow(weight: WeightHandle, row: number): Float32Array;
+  freeWeight(weight: WeightHandle): void;
+  /**
+   * out[m, rows] = x[m, columns] times weight transposed. x is bf16; out is bf16 or f32; FP32 sums.
+   * fp8 quantizes each row of x first (dynamic per-token scales, true division).
+   */
+  linear(weight: WeightHandle, x: BufferHandle, m: number, out: BufferHandle): void;
+  /** out[t, columns] = row tokenIds[t] of a bf16 weight, for the batch's tokens. */
+  embed(weight: WeightHandle, batch: BatchHandle, out: BufferHandle): void;
+
+  // --- ops -----------------------------------------------------------------------------------
+  createBatch(): BatchHandle;
+  /**
+   * @param tokenIds, positions, slots one entry a token; slot = block * blockSize + offset in block
+   * @param sequences per sequence: first token row, number of token rows, context length after this
+   *   step, first index of its block table in `blockTables` (`sequenceStride` numbers)
+   * @param logitRows token rows whose logits are wanted
+   */
+  setBatch(
+    batch: BatchHandle,
+    tokenIds: Int32Array,
+    positions: Int32Array,
+    slots: Int32Array,
+    sequences: Int32Array,
+    blockTables: Int32Array,
+    logitRows: Int32Array,
+  ): void;
+  /** out = bf16(bf16(x * rsqrt(mean(x^2) + eps)) * weight), rows of `columns`. */
+  rmsNorm(
+    x: BufferHandle,
+    weight: BufferHandle,
+    eps: number,
+    rows: number,
+    columns: number,
+    out: BufferHandle,
+  ): void;
+  /** residual = bf16(residual + x), then out = rmsNorm(residual). */
+  addRmsNorm(
+    residual: BufferHandle,
+    x: BufferHandle,
+    weight: BufferHandle,
+    eps: number,
+    rows: number,
+    columns: number,
+    out: BufferHandle,
+  ): void;
+  /** x[row, :] = bf16(x + bias), bias [columns] bf16. */
+  addBias(x: BufferHandle, bias: BufferHandle, rows: number, columns: number): void;
+  /** @param inverseFrequencies [headDim / 2], scaling already applied */
+  createRopeTable(inverseFrequencies: Float32Array, positions: number): RopeTableHandle;
+  createKvCache(
+    layers: number,
+    blocks: number,
+    blockSize: number,
+    kvHeads: number,
+    headDim: number,
+  ): KvCacheHandle;
+  freeKvCache(cache: KvCacheHandle): void;
+  /**
+   * qkv [tokens, (heads + 2 kvHeads) * headDim] bf16: optionally RMSNorm of each query and key head
+   * (qNorm, kNorm [headDim]; Qwen3), then RoPE (half-split) on queries, in place, and on keys; keys
+   * and values go to the batch's slots of `layer`.
+   */
+  ropeAndCache(
+    qkv: BufferHandle,
+    batch: BatchHandle,
+    table: RopeTableHandle,
+    cache: KvCacheHandle,
+    layer: number,
+    heads: number,
+    qkNorm:
+      | { readonly q: BufferHandle; readonly k: BufferHandle; readonly eps: number }
+      | undefined,
+  ): void;
+  /** Causal paged attention, scale headDim^-1/2, FP32 softmax; out [tokens, heads * headDim] bf16. */
+  attention(
+    qkv: BufferHandle,
+    batch: BatchHandle,
+    cache: KvCacheHandle,
+    layer: number,
+    heads: number,
+    out: BufferHandle,
+  ): void;
+  /** out[m, i] = bf16(bf16(silu(gate)) * up), from gateUp [m, 2 * intermediate] (gate first). */
+  siluMultiply(gateUp: BufferHandle, m: number, intermediate: number, out: BufferHandle): void;
+  /** out[i, :] = x[logitRows[i], :]. */
+  gatherLogitRows(x: BufferHandle, batch: BatchHandle, columns: number, out: BufferHandle): void;
+  /** Index of the largest logit of a row of f32 [rows, vocabSize]; the lowest index wins a tie. */
+  argmax(logits: BufferHandle, row: number, vocabSize: number): number;
+  /**
+   * One token from softmax(logits / temperature) cut to topK (0 = off) and topP (1 = off), by the
+   * inverse distribution function at `uniform` in [0, 1), tokens in order of falling probability.
+   */
+  sample(
+    logits: BufferHandle,
+    row: number,
+    vocabSize: number,
+    temperature: number,
+    topK: number,
+    topP: number,
+    uniform: number,
+  ): number;
+}
+
+const nodeRequire = createRequire(import.meta.url);
+
+function load(): Kernels {
+  // One level deep both from src/ and from dist/, so the same relative path serves both.
+  const path = "../../build/Release/kernels.node";
+  try {
+    return nodeRequire(path) as Kernels;
+  } catch (cause) {
+    throw new QuantlabError("addon-missing", "the native addon could not be loaded", {
+      hint: "run `npm run build:native`; it needs g++ (or clang++), make and python3",
+      cause,
+    });
+  }
+}
+
+/** The addon, loaded once per thread. */
+export const kernels: Kernels = load();

@@ -1,0 +1,81 @@
+// Shared by the files that face Node-API: handles to native objects, and argument checks that throw.
+#pragma once
+#include <napi.h>
+
+#include <cmath>
+#include <memory>
+#include <string>
+
+#include "memory.h"
+
+namespace quantlab {
+
+// Each kind of handle is a tagged External, so that a KV cache passed as a weight is refused.
+template <typename T>
+struct HandleTag;  // specialised per type: static const napi_type_tag value; static const char* name
+template <>
+struct HandleTag<Buffer> {
+  static constexpr napi_type_tag value = {0x7175616e746c6162ull, 1};
+  static constexpr const char* name = "buffer";
+};
+
+template <typename T>
+Napi::Value wrapHandle(Napi::Env env, std::unique_ptr<T> object) {
+  auto external = Napi::External<T>::New(env, object.release(),
+                                         [](Napi::Env, T* pointer) { delete pointer; });
+  external.TypeTag(&HandleTag<T>::value);
+  return external;
+}
+
+template <typename T>
+T& unwrapHandle(const Napi::CallbackInfo& info, std::size_t index) {
+  Napi::Value value = info[index];
+  if (value.IsExternal()) {
+    auto external = value.As<Napi::External<T>>();
+    if (external.CheckTypeTag(&HandleTag<T>::value)) return *external.Data();
+  }
+  throw Napi::TypeError::New(info.Env(), "argument " + std::to_string(index) + " is not a " +
+                                             HandleTag<T>::name + " handle");
+}
+
+// A whole number in [low, high].
+inline std::int64_t integerArgument(const Napi::CallbackInfo& info, std::size_t index,
+                                    std::int64_t low, std::int64_t high) {
+  Napi::Value value = info[index];
+  double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
+  if (!(number >= static_cast<double>(low) && number <= static_cast<double>(high)) ||
+      number != std::floor(number)) {
+    throw Napi::RangeError::New(info.Env(), "argument " + std::to_string(index) +
+                                                " must be a whole number from " +
+                                                std::to_string(low) + " to " + std::to_string(high));
+  }
+  return static_cast<std::int64_t>(number);
+}
+
+inline double numberArgument(const Napi::CallbackInfo& info, std::size_t index) {
+  if (!info[index].IsNumber())
+    throw Napi::TypeError::New(info.Env(), "argument " + std::to_string(index) + " is not a number");
+  return info[index].As<Napi::Number>().DoubleValue();
+}
+
+// A live buffer of this dtype with at least `count` elements.
+inline Buffer& bufferArgument(const Napi::CallbackInfo& info, std::size_t index, BufferDtype dtype,
+                              std::size_t count) {
+  Buffer& buffer = unwrapHandle<Buffer>(info, index);
+  if (buffer.dtype != dtype)
+    throw Napi::TypeError::New(info.Env(),
+                               "buffer argument " + std::to_string(index) + " has another dtype");
+  if (buffer.block.as<void>() == nullptr || buffer.count < count)
+    throw Napi::RangeError::New(info.Env(), "buffer argument " + std::to_string(index) + " holds " +
+                                                std::to_string(buffer.count) + " elements, needs " +
+                                                std::to_string(count));
+  return buffer;
+}
+
+// Each border file adds its functions to the addon's exports.
+void exportMachine(Napi::Env env, Napi::Object exports);   // border-machine.cc: cpu, threads, probes
+void exportBuffers(Napi::Env env, Napi::Object exports);   // border-buffers.cc: buffers, fills
+void exportWeights(Napi::Env env, Napi::Object exports);   // border-weights.cc: weights, linear, embed
+void exportOps(Napi::Env env, Napi::Object exports);       // border-ops.cc: batch, norms, attention...
+
+}  // namespace quantlab

@@ -1,0 +1,38 @@
+/** What a quantlab server says of itself at GET /quantlab/facts: shared by server and targets. */
+
+export interface ServerFacts {
+  readonly version: string;
+  readonly pid: number;
+  readonly model: string;
+  readonly format: string;
+  readonly trained: boolean;
+  readonly threads: number;
+  readonly isa: string;
+  readonly maxModelLen: number;
+  readonly maxNumSeqs: number;
+  readonly weights: {
+    readonly totalBytes: number;
+    readonly embeddingBytes: number;
+    readonly headBytes: number;
+    readonly linearBytes: number;
+    readonly normBytes: number;
+    readonly linearBitsPerWeight: number;
+  };
+  readonly kvCache: {
+    readonly bytes: number;
+    readonly bytesPerToken: number;
+    readonly blocks: number;
+    readonly blockSize: number;
+    readonly usedBlocks: number;
+  };
+  readonly memory: { readonly residentBytes: number; readonly peakResidentBytes: number };
+  readonly engine: {
+    readonly steps: number;
+    readonly preemptions: number;
+    readonly stepMs: number;
+    readonly forwardMs: number;
+    readonly promptTokens: number;
+    readonly generatedTokens: number;
+  };
+  readonly loadMs: number;
+}
