@@ -38,6 +38,11 @@ export interface Format {
   readonly title: string;
   /** What the inner product is done in. */
   readonly compute: "bf16" | "f32" | "int8";
+  /**
+   * What a device's matrix units multiply where they can ("fp8" for W8A8); absent means BF16, as for
+   * weight-only formats. The roofline reads it; the CPU kernels do not.
+   */
+  readonly operands?: "bf16" | "fp8" | "int8";
   /** What one weight costs, scales and zeros included; per-row costs spread over `columns`. */
   bitsPerWeight(columns: number, options: FormatOptions): number;
   /** Options that fit a model's shape, for example awq's group size. @throws format-unsupported */
