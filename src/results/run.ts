@@ -33,6 +33,27 @@ export const machineSchema = z.object({
 });
 export type Machine = z.infer<typeof machineSchema>;
 
+/** A model in one format as plain numbers (`ModelTraffic` of roofline/traffic.ts). */
+export const trafficSchema = z.object({
+  format: z.string(),
+  operands: z.enum(["bf16", "fp8", "int8"]),
+  weights: z.object({
+    linearBytes: z.number(),
+    embeddingBytes: z.number(),
+    headBytes: z.number(),
+    normBytes: z.number(),
+    totalBytes: z.number(),
+    linearBitsPerWeight: z.number(),
+  }),
+  parameters: z.number(),
+  stepWeightBytes: z.number(),
+  embeddingRowBytes: z.number(),
+  kvBytesPerToken: z.number(),
+  linearFlopsPerToken: z.number(),
+  headFlopsPerLogitRow: z.number(),
+  attentionFlopsPerPair: z.number(),
+});
+
 export const manifestSchema = z.object({
   schemaVersion: z.literal(runSchemaVersion),
   quantlabVersion: z.string(),
@@ -47,6 +68,13 @@ export const manifestSchema = z.object({
   /** Hash of the frozen requests of each setting, by "experiment/setting". */
   requestHashes: z.record(z.string(), z.string()),
   seed: z.number(),
+  /**
+   * What each row's model reads and computes, by row label (`modelTraffic` of roofline/traffic.ts):
+   * with it an analysis needs neither the checkpoint nor the addon. Without it, no bound is named.
+   */
+  traffic: z.record(z.string(), trafficSchema).optional(),
+  /** Set on figures that somebody else published: where they stand, and what they leave out. */
+  published: z.object({ source: z.string(), notes: z.array(z.string()) }).optional(),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 
