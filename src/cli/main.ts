@@ -1,7 +1,7 @@
 /** Entry of the binary: finds the command that argv names, runs it, and turns errors into exit codes. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { catalogue, describeError, exitCodeOf, QuantlabError } from "../base/errors.ts";
+import { describeError, exitCodeOf, QuantlabError } from "../base/errors.ts";
 import { type CommandEntry, commands } from "./commands.ts";
 
 const intro = "Which number format to serve a language model in: BF16, FP8 or AWQ-INT4, measured.";
