@@ -2,8 +2,8 @@
 
 /**
  * Times are milliseconds on the load generator's monotonic clock, zero at the start of the cell.
- * `tokenTimesMs[i]` is when chunk i arrived; `chunkTokens[i]` how many tokens it carried where the
- * server says so, else 1.
+ * `tokenTimesMs[i]` is when chunk i arrived; `chunkTokens[i]`, where the server says so, how many
+ * tokens it carried.
  */
 export interface RequestRecord {
   readonly index: number;
@@ -15,6 +15,8 @@ export interface RequestRecord {
   readonly firstByteMs: number | undefined;
   /** Arrival of each event that carries output (a non-empty choices list). */
   readonly tokenTimesMs: readonly number[];
+  /** As long as tokenTimesMs; absent when the server does not count tokens per chunk. */
+  readonly chunkTokens?: readonly number[];
   /** When the stream closed or failed. */
   readonly doneMs: number;
   readonly promptTokens: number;
@@ -23,7 +25,7 @@ export interface RequestRecord {
   readonly outputTokensSource: "usage" | "chunks";
   readonly requestedOutputTokens: number;
   readonly finishReason: string | undefined;
-  /** undefined for a success. */
+  /** undefined for a success; code "not-sent" marks a request that was never tried. */
   readonly error: { readonly code: string; readonly message: string } | undefined;
   /** Generated text, when asked to keep it. */
   readonly text?: string;

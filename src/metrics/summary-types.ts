@@ -31,6 +31,16 @@ export interface Summary {
   readonly tpotMs: Distribution | undefined;
   readonly itlMs: Distribution | undefined;
   readonly e2elMs: Distribution | undefined;
-  /** sentMs - intendedMs: the client's own lateness. */
+  /** TTFT and E2EL counted from the intended time, so that waiting in the client is not hidden. */
+  readonly ttftFromScheduleMs: Distribution | undefined;
+  readonly e2elFromScheduleMs: Distribution | undefined;
+  /** sentMs - intendedMs: the client's own lateness, or its queue where a cap holds requests back. */
   readonly clientLagMs: Distribution | undefined;
+}
+
+/** Limits in ms, each optional; a request is good when it meets every one given. */
+export interface Slo {
+  readonly ttft?: number | undefined;
+  readonly tpot?: number | undefined;
+  readonly e2el?: number | undefined;
 }

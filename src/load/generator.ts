@@ -1,0 +1,229 @@
+/** The load generator: a frozen manifest against any OpenAI-compatible server, to request records. */
+import type { Clock } from "../base/clock.ts";
+import type { RequestRecord } from "../metrics/record.ts";
+import { encodeCompletionRequest, OpenAiClient, type StreamOutcome } from "../openai/client.ts";
+import { closedLoop, openLoop } from "./loop.ts";
+import type { FrozenRequest, RequestManifest } from "./request.ts";
+
+export type LoadMode =
+  | { readonly kind: "open"; readonly maxConcurrency?: number | undefined }
+  | { readonly kind: "closed"; readonly concurrency: number };
+
+export interface LoadProgress {
+  readonly done: number;
+  readonly failed: number;
+  readonly inFlight: number;
+  readonly total: number;
+  readonly outputTokens: number;
+  readonly elapsedMs: number;
+}
+
+export interface LoadOptions {
+  /** With or without a trailing "/v1". */
+  readonly baseUrl: string;
+  readonly modelName: string;
+  readonly manifest: RequestManifest;
+  readonly mode: LoadMode;
+  /** Every answer has exactly its maxTokens tokens, on servers that know `ignore_eos`. */
+  readonly ignoreEos: boolean;
+  readonly apiKey?: string | undefined;
+  readonly clock: Clock;
+  /** Ends the cell: requests in flight fail as "aborted", the rest as "not-sent". */
+  readonly signal?: AbortSignal | undefined;
+  /** Called in order of completion, one at a time; a promise is waited for before the next. */
+  readonly onRecord?: ((record: RequestRecord) => void | Promise<void>) | undefined;
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  readonly keepText?: boolean | undefined;
+  /** Silence after which a request counts as stalled; default 10 minutes. */
+  readonly stallTimeoutMs?: number | undefined;
+}
+
+export interface LoadResult {
+  /** One for each request of the manifest, in its order. */
+  readonly records: readonly RequestRecord[];
+  readonly startedWallMs: number;
+  /** From the start of the cell to the end of the last response. */
+  readonly durationMs: number;
+}
+
+/** Refused connections in a row after which the server counts as dead. */
+const refusalsOfADeadServer = 3;
+
+/** Runs one cell. Rejects only when `onRecord` does; a failed request is a record. */
+export async function runLoad(options: LoadOptions): Promise<LoadResult> {
+  const { clock, manifest, mode } = options;
+  const cell = new Cell(options);
+  const startedWallMs = clock.wallMs();
+  const abort = () => cell.abort(abortReason(options.signal));
+  if (options.signal?.aborted) abort();
+  options.signal?.addEventListener("abort", abort, { once: true });
+  try {
+    const context = {
+      clock,
+      originMs: cell.start(),
+      stop: cell.stopSignal,
+      send: (request: FrozenRequest, intendedMs: number) => cell.send(request, intendedMs),
+    };
+    if (mode.kind === "open") await openLoop(manifest.requests, context, mode.maxConcurrency);
+    else await closedLoop(manifest.requests, context, mode.concurrency);
+    const records = await cell.finish();
+    const durationMs = records.reduce((last, record) => Math.max(last, record.doneMs), 0);
+    return { records, startedWallMs, durationMs };
+  } finally {
+    options.signal?.removeEventListener("abort", abort);
+  }
+}
+
+function abortReason(signal: AbortSignal | undefined): string {
+  const reason: unknown = signal?.reason;
+  if (reason instanceof Error && reason.name !== "AbortError") return reason.message;
+  return typeof reason === "string" ? reason : "the load run was aborted";
+}
+
+/** The state of one running cell. */
+class Cell {
+  readonly #options: LoadOptions;
+  readonly #client: OpenAiClient;
+  readonly #bodies: ReadonlyMap<number, Buffer>;
+  readonly #records = new Map<number, RequestRecord>();
+  readonly #stop = new AbortController();
+  #stopReason = "the load run was aborted";
+  #originMs = 0;
+  #inFlight = 0;
+  #failed = 0;
+  #outputTokens = 0;
+  #refusals = 0;
+  #delivered: Promise<void> = Promise.resolve();
+
+  constructor(options: LoadOptions) {
+    this.#options = options;
+    const { mode, manifest } = options;
+    this.#client = new OpenAiClient({
+      ...options,
+      connections: mode.kind === "closed" ? mode.concurrency : mode.maxConcurrency,
+    });
+    // Encoded before the start: a burst of long prompts must not wait for JSON.
+    this.#bodies = new Map(
+      manifest.requests.map((request) => [request.index, this.#encode(request)]),
+    );
+  }
+
+  get stopSignal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  start(): number {
+    this.#originMs = this.#options.clock.nowMs();
+    return this.#originMs;
+  }
+
+  abort(reason: string): void {
+    this.#stopSending(reason);
+    void this.#client.abort(reason);
+  }
+
+  async send(request: FrozenRequest, intendedMs: number): Promise<void> {
+    this.#inFlight++;
+    const outcome = await this.#client.streamCompletion(this.#bodyOf(request));
+    this.#inFlight--;
+    this.#watchForDeath(outcome);
+    this.#keep(this.#toRecord(request, intendedMs, outcome));
+  }
+
+  /** Accounts for what was never sent, and waits until every record has been delivered. */
+  async finish(): Promise<readonly RequestRecord[]> {
+    const { requests } = this.#options.manifest;
+    for (const request of requests) {
+      if (!this.#records.has(request.index)) this.#keep(this.#notSent(request));
+    }
+    await this.#client.close();
+    await this.#delivered;
+    return requests
+      .map((request) => this.#records.get(request.index))
+      .filter((r) => r !== undefined);
+  }
+
+  #encode(request: FrozenRequest): Buffer {
+    return encodeCompletionRequest({
+      model: this.#options.modelName,
+      prompt: request.prompt,
+      maxTokens: request.maxTokens,
+      ignoreEos: this.#options.ignoreEos,
+    });
+  }
+
+  #bodyOf(request: FrozenRequest): Buffer {
+    return this.#bodies.get(request.index) ?? this.#encode(request);
+  }
+
+  #stopSending(reason: string): void {
+    if (this.#stop.signal.aborted) return;
+    this.#stopReason = reason;
+    this.#stop.abort();
+  }
+
+  #watchForDeath(outcome: StreamOutcome): void {
+    this.#refusals = outcome.error?.code === "connection-refused" ? this.#refusals + 1 : 0;
+    if (this.#refusals < refusalsOfADeadServer) return;
+    this.#stopSending(
+      `the server is gone: it refused ${this.#refusals} connections in a row, so the rest was not sent`,
+    );
+  }
+
+  #keep(record: RequestRecord): void {
+    this.#records.set(record.index, record);
+    if (record.error === undefined) this.#outputTokens += record.outputTokens;
+    else this.#failed++;
+    const { onRecord, onProgress, clock, manifest } = this.#options;
+    if (onRecord !== undefined) this.#delivered = this.#delivered.then(() => onRecord(record));
+    // The rejection is finish()'s to report; until then it must not count as unhandled.
+    this.#delivered.catch(() => {});
+    onProgress?.({
+      done: this.#records.size,
+      failed: this.#failed,
+      inFlight: this.#inFlight,
+      total: manifest.requests.length,
+      outputTokens: this.#outputTokens,
+      elapsedMs: clock.nowMs() - this.#originMs,
+    });
+  }
+
+  #toRecord(request: FrozenRequest, intendedMs: number, outcome: StreamOutcome): RequestRecord {
+    const relative = (atMs: number) => atMs - this.#originMs;
+    const { usage, firstByteMs, eventTokens } = outcome;
+    return {
+      index: request.index,
+      intendedMs,
+      sentMs: relative(outcome.sentMs),
+      firstByteMs: firstByteMs === undefined ? undefined : relative(firstByteMs),
+      tokenTimesMs: outcome.eventTimesMs.map(relative),
+      ...(eventTokens === undefined ? {} : { chunkTokens: eventTokens }),
+      doneMs: relative(outcome.doneMs),
+      promptTokens: usage?.promptTokens ?? request.promptTokens,
+      outputTokens: usage?.completionTokens ?? outcome.eventTimesMs.length,
+      outputTokensSource: usage === undefined ? "chunks" : "usage",
+      requestedOutputTokens: request.maxTokens,
+      finishReason: outcome.finishReason,
+      error: outcome.error,
+      ...(this.#options.keepText ? { text: outcome.text } : {}),
+    };
+  }
+
+  #notSent(request: FrozenRequest): RequestRecord {
+    const nowMs = this.#options.clock.nowMs() - this.#originMs;
+    return {
+      index: request.index,
+      intendedMs: this.#options.mode.kind === "open" ? request.intendedMs : nowMs,
+      sentMs: nowMs,
+      firstByteMs: undefined,
+      tokenTimesMs: [],
+      doneMs: nowMs,
+      promptTokens: request.promptTokens,
+      outputTokens: 0,
+      outputTokensSource: "chunks",
+      requestedOutputTokens: request.maxTokens,
+      finishReason: undefined,
+      error: { code: "not-sent", message: this.#stopReason },
+    };
+  }
+}
