@@ -1,0 +1,41 @@
+/** AWQ-INT4: four-bit weights with a scale and a zero point a group; activations stay BF16 (W4A16). */
+import { assert } from "../../base/errors.ts";
+import { kernels } from "../../kernels/binding.ts";
+import { quantizeDense, weightOf } from "../dense.ts";
+import type { Format } from "../format.ts";
+import { readAwq } from "./checkpoint.ts";
+import { checkpointOptions, isAwqConfig, requireGroupSize, resolveGroupSize } from "./config.ts";
+import { dequantizeGroups, quantizeGroups } from "./quantize.ts";
+
+export const awq = {
+  name: "awq",
+  title: "AWQ-INT4, groups with scale and zero point, 16-bit activations",
+  compute: "bf16",
+  /** 4-bit code, and per group a 16-bit scale and a 4-bit zero point. */
+  bitsPerWeight: (_columns, options) => 4 + 20 / requireGroupSize(options.groupSize),
+  resolve: resolveGroupSize,
+  detect: isAwqConfig,
+  optionsOf: checkpointOptions,
+  load(source, modules, options) {
+    const groupSize = requireGroupSize(options.groupSize);
+    const { rows, columns, ...tensors } = readAwq(source, modules, groupSize);
+    const handle = kernels.packWeight("awq", rows, columns, { ...tensors }, { groupSize });
+    return weightOf("awq", handle, rows, columns);
+  },
+  quantizeOnLoad(source, modules, options) {
+    const groupSize = requireGroupSize(options.groupSize);
+    return quantizeDense("awq", source, modules, { groupSize });
+  },
+  quantize(weight, rows, columns, options) {
+    return { ...quantizeGroups(weight, rows, columns, requireGroupSize(options.groupSize)) };
+  },
+  dequantize(tensors, rows, columns, options) {
+    const { codes, scale, zero } = tensors;
+    assert(
+      codes instanceof Uint8Array && scale instanceof Uint16Array && zero instanceof Uint8Array,
+      "awq tensors are { codes: Uint8Array, scale: Uint16Array, zero: Uint8Array }",
+    );
+    const groupSize = requireGroupSize(options.groupSize);
+    return { rows, columns, values: dequantizeGroups({ codes, scale, zero }, groupSize) };
+  },
+} as const satisfies Format;

@@ -1,0 +1,35 @@
+/** Every number format, in the order of tables and charts: the one place that lists them. */
+import { QuantlabError } from "../base/errors.ts";
+import type { QuantizationConfig } from "../checkpoint/model-config.ts";
+import { awq } from "./awq/index.ts";
+import { bf16 } from "./bf16/index.ts";
+import type { Format } from "./format.ts";
+import { fp8 } from "./fp8/index.ts";
+
+export const formats: readonly Format[] = [bf16, fp8, awq];
+
+const names = formats.map((format) => format.name).join(", ");
+
+/** @throws format-unsupported when there is none of that name */
+export function formatByName(name: string): Format {
+  const format = formats.find((candidate) => candidate.name === name);
+  if (format === undefined) {
+    throw new QuantlabError("format-unsupported", `there is no format "${name}"`, {
+      hint: `the formats are ${names}`,
+    });
+  }
+  return format;
+}
+
+/** The format that a checkpoint's quantization_config describes. @throws format-unsupported */
+export function formatOfCheckpoint(config: QuantizationConfig | undefined): Format {
+  const format = formats.find((candidate) => candidate.detect(config));
+  if (format === undefined) {
+    throw new QuantlabError(
+      "format-unsupported",
+      `the checkpoint is quantized with quant_method ${JSON.stringify(config?.quant_method)}, which is none of ${names}`,
+      { hint: "start from the BF16 checkpoint: quantlab quantizes it while loading" },
+    );
+  }
+  return format;
+}
