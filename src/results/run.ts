@@ -73,8 +73,13 @@ export const manifestSchema = z.object({
    * with it an analysis needs neither the checkpoint nor the addon. Without it, no bound is named.
    */
   traffic: z.record(z.string(), trafficSchema).optional(),
-  /** Set on figures that somebody else published: where they stand, and what they leave out. */
-  published: z.object({ source: z.string(), notes: z.array(z.string()) }).optional(),
+  /**
+   * Set on figures that somebody else published: where they stand, the device (a name of
+   * roofline/devices.ts, whose data sheet stands in for `machine`'s probes), and what they leave out.
+   */
+  published: z
+    .object({ source: z.string(), device: z.string(), notes: z.array(z.string()) })
+    .optional(),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 
