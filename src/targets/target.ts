@@ -30,6 +30,8 @@ export interface TargetFacts {
 export interface RunningTarget {
   readonly baseUrl: string;
   readonly modelName: string;
+  /** Of the server's process where we started it. */
+  readonly pid: number | undefined;
   /** Asked anew each time: memory moves. */
   facts(): Promise<TargetFacts>;
   /** Settles with a reason as soon as the server is known to be gone; never rejects. */
