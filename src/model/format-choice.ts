@@ -1,0 +1,52 @@
+/** Decides how a checkpoint becomes a format: as it is, or quantized from BF16 while loading. */
+import { QuantlabError } from "../base/errors.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { TensorSource } from "../checkpoint/tensor-source.ts";
+import type { Format, FormatOptions, Weight } from "../formats/format.ts";
+import { formatByName, formats } from "../formats/registry.ts";
+
+/** How the block matrices of one model are loaded. */
+export interface Loading {
+  readonly format: Format;
+  load(source: TensorSource, modules: readonly string[]): Weight;
+}
+
+/** What embeddings and heads stay in, and what every format can be quantized from. */
+export const unquantized: Format = formatByName("bf16");
+
+/** The format a checkpoint is in. @throws checkpoint-mismatch when none of ours knows it */
+function detectFormat(label: string, config: ModelConfig): Format {
+  const found = formats.find((format) => format.detect(config.quantization));
+  if (found !== undefined) return found;
+  const method = String(config.quantization?.quant_method ?? "none");
+  throw new QuantlabError(
+    "checkpoint-mismatch",
+    `${label} is quantized by method "${method}" in a layout that quantlab does not read`,
+    {
+      hint: `it reads ${formats.map((format) => format.name).join(", ")}; take the BF16 checkpoint and pass --format`,
+    },
+  );
+}
+
+/** @param requested a format's name, or undefined for the checkpoint's own */
+export function planLoading(
+  label: string,
+  config: ModelConfig,
+  requested: string | undefined,
+): Loading {
+  const own = detectFormat(label, config);
+  const format = requested === undefined ? own : formatByName(requested);
+  if (format === own) {
+    const options = own.optionsOf(config.quantization);
+    return { format, load: (source, modules) => own.load(source, modules, options) };
+  }
+  if (own !== unquantized) {
+    throw new QuantlabError(
+      "checkpoint-mismatch",
+      `${label} is already in ${own.name}, --format ${format.name} was asked for`,
+      { hint: `pass --format ${own.name}, or the BF16 checkpoint it was made from` },
+    );
+  }
+  const options: FormatOptions = format.resolve(config);
+  return { format, load: (source, modules) => format.quantizeOnLoad(source, modules, options) };
+}
