@@ -80,7 +80,8 @@ export function readDense(source: TensorSource, modules: readonly string[]): Den
   return { rows, columns, values };
 }
 
-function readAsBf16(
+/** One BF16, F16 or F32 tensor of any shape as BF16. @throws checkpoint-mismatch on another dtype */
+export function readAsBf16(
   source: TensorSource,
   name: string,
   info: TensorInfo,

@@ -3,7 +3,7 @@ import { QuantlabError } from "../base/errors.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import type { Format, FormatOptions, Weight } from "../formats/format.ts";
-import { formatByName, formats } from "../formats/registry.ts";
+import { formatByName, formatOfCheckpoint } from "../formats/registry.ts";
 
 /** How the block matrices of one model are loaded. */
 export interface Loading {
@@ -14,27 +14,13 @@ export interface Loading {
 /** What embeddings and heads stay in, and what every format can be quantized from. */
 export const unquantized: Format = formatByName("bf16");
 
-/** The format a checkpoint is in. @throws checkpoint-mismatch when none of ours knows it */
-function detectFormat(label: string, config: ModelConfig): Format {
-  const found = formats.find((format) => format.detect(config.quantization));
-  if (found !== undefined) return found;
-  const method = String(config.quantization?.quant_method ?? "none");
-  throw new QuantlabError(
-    "checkpoint-mismatch",
-    `${label} is quantized by method "${method}" in a layout that quantlab does not read`,
-    {
-      hint: `it reads ${formats.map((format) => format.name).join(", ")}; take the BF16 checkpoint and pass --format`,
-    },
-  );
-}
-
 /** @param requested a format's name, or undefined for the checkpoint's own */
 export function planLoading(
   label: string,
   config: ModelConfig,
   requested: string | undefined,
 ): Loading {
-  const own = detectFormat(label, config);
+  const own = formatOfCheckpoint(config.quantization);
   const format = requested === undefined ? own : formatByName(requested);
   if (format === own) {
     const options = own.optionsOf(config.quantization);

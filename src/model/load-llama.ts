@@ -3,10 +3,10 @@ import { QuantlabError } from "../base/errors.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { parameterCounts } from "../checkpoint/shapes.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
+import { readAsBf16 } from "../formats/dense.ts";
 import type { Weight } from "../formats/format.ts";
 import { type BufferHandle, kernels } from "../kernels/binding.ts";
 import { type Loading, unquantized } from "./format-choice.ts";
-import { readBf16 } from "./read-bf16.ts";
 import { blockModules, embeddingModule, finalNormModule, headModule } from "./tensor-names.ts";
 import type { BlockWeights, LlamaWeights } from "./weights.ts";
 
@@ -40,7 +40,12 @@ class Loader {
       ? embedding
       : this.#unquantized(headModule, vocabSize, hiddenSize);
     const blocks = Array.from({ length: layers }, (_, layer) => this.#block(layer));
-    return { embedding, blocks, finalNorm: this.#vector(`${finalNormModule}.weight`, hiddenSize), head };
+    return {
+      embedding,
+      blocks,
+      finalNorm: this.#vector(`${finalNormModule}.weight`, hiddenSize),
+      head,
+    };
   }
 
   #block(layer: number): BlockWeights {
@@ -96,7 +101,7 @@ class Loader {
 
   /** Vectors end to end in one BF16 buffer of `size` elements. */
   #vectors(names: readonly string[], size: number): BufferHandle {
-    const parts = names.map((name) => readBf16(this.#source, name));
+    const parts = names.map((name) => readVector(this.#source, name));
     const found = parts.reduce((sum, part) => sum + part.length, 0);
     if (found !== size) {
       throw new QuantlabError(
@@ -119,6 +124,13 @@ class Loader {
     this.#loadedParameters += parameters;
     this.#onProgress(this.#loadedParameters / this.#totalParameters, text);
   }
+}
+
+function readVector(source: TensorSource, name: string): Uint16Array {
+  const info = source.info(name);
+  const values = new Uint16Array(info.shape.reduce((product, size) => product * size, 1));
+  readAsBf16(source, name, info, values);
+  return values;
 }
 
 /** @throws checkpoint-mismatch, checkpoint-malformed, format-unsupported */

@@ -58,7 +58,10 @@ export function loadModel(options: LoadOptions): Model {
 }
 
 /** The same from an open source, which stays open. */
-export function loadModelFrom(from: ModelSource, options: Omit<LoadOptions, "spec" | "seed">): Model {
+export function loadModelFrom(
+  from: ModelSource,
+  options: Omit<LoadOptions, "spec" | "seed">,
+): Model {
   const { source, config, trained } = from;
   const construct = constructorOf(config.architecture);
   if (options.maxPositions > config.maxPositions) {
