@@ -4,13 +4,17 @@
 
 #include <cmath>
 #include <memory>
+#include <new>
 #include <string>
+#include <type_traits>
+#include <vector>
 
 #include "memory.h"
 
 namespace quantlab {
 
-// Each kind of handle is a tagged External, so that a KV cache passed as a weight is refused.
+// Each kind of handle is a tagged External, so that a KV cache passed as a weight is refused. The
+// tags' second words: buffer 1, batch 2, KV cache 3, RoPE table 4, weight 5.
 template <typename T>
 struct HandleTag;  // specialised per type: static const napi_type_tag value; static const char* name
 template <>
@@ -58,6 +62,38 @@ inline double numberArgument(const Napi::CallbackInfo& info, std::size_t index) 
   return info[index].As<Napi::Number>().DoubleValue();
 }
 
+inline std::string stringArgument(const Napi::CallbackInfo& info, std::size_t index) {
+  if (!info[index].IsString())
+    throw Napi::TypeError::New(info.Env(), "argument " + std::to_string(index) + " is not a string");
+  return info[index].As<Napi::String>().Utf8Value();
+}
+
+// A typed array's elements; they stay valid for the duration of the call.
+template <typename T>
+struct ArrayView {
+  T* data;
+  std::size_t count;
+};
+
+template <typename T>
+ArrayView<T> arrayArgument(const Napi::CallbackInfo& info, std::size_t index) {
+  napi_typedarray_type wanted = napi_uint8_array;
+  const char* name = "Uint8Array";
+  if constexpr (std::is_same_v<T, std::uint16_t>) wanted = napi_uint16_array, name = "Uint16Array";
+  if constexpr (std::is_same_v<T, std::int32_t>) wanted = napi_int32_array, name = "Int32Array";
+  if constexpr (std::is_same_v<T, float>) wanted = napi_float32_array, name = "Float32Array";
+  napi_typedarray_type type;
+  std::size_t count;
+  void* data;
+  if (!info[index].IsTypedArray() ||
+      napi_get_typedarray_info(info.Env(), info[index], &type, &count, &data, nullptr, nullptr) !=
+          napi_ok ||
+      type != wanted)
+    throw Napi::TypeError::New(info.Env(),
+                               "argument " + std::to_string(index) + " is not a " + name);
+  return {static_cast<T*>(data), count};
+}
+
 // A live buffer of this dtype with at least `count` elements.
 inline Buffer& bufferArgument(const Napi::CallbackInfo& info, std::size_t index, BufferDtype dtype,
                               std::size_t count) {
@@ -70,6 +106,15 @@ inline Buffer& bufferArgument(const Napi::CallbackInfo& info, std::size_t index,
                                                 std::to_string(buffer.count) + " elements, needs " +
                                                 std::to_string(count));
   return buffer;
+}
+
+// A block, or a RangeError that says how much was asked for.
+inline Block allocateOrThrow(Napi::Env env, std::size_t bytes, MemoryKind kind) {
+  try {
+    return Block(bytes, kind);
+  } catch (const std::bad_alloc&) {
+    throw Napi::RangeError::New(env, "the system refused " + std::to_string(bytes) + " bytes");
+  }
 }
 
 // Each border file adds its functions to the addon's exports.

@@ -13,6 +13,9 @@ enum class MemoryKind { weight = 0, buffer = 1, kvCache = 2 };
 // Bytes allocated now, by kind; read by memory() of the binding.
 extern std::atomic<std::int64_t> allocatedBytes[3];
 
+// Refused beyond this: 16 TiB, so that sizes computed from arguments cannot wrap around.
+constexpr std::size_t kLargestAllocation = std::size_t{1} << 44;
+
 // 64-byte aligned, uninitialised, huge pages advised from 4 MiB up. Throws std::bad_alloc.
 void* alignedAllocate(std::size_t bytes, MemoryKind kind);
 void alignedFree(void* pointer, std::size_t bytes, MemoryKind kind) noexcept;
@@ -53,19 +56,21 @@ class Block {
 
 using bf16 = std::uint16_t;
 
-inline float bf16ToFloat(bf16 value) {
+[[gnu::always_inline]] inline float bf16ToFloat(bf16 value) {
   std::uint32_t bits = static_cast<std::uint32_t>(value) << 16;
   float result;
   std::memcpy(&result, &bits, 4);
   return result;
 }
 
-// Round to nearest even; NaN stays NaN with the quiet bit set.
-inline bf16 floatToBf16(float value) {
+// Round to nearest even; NaN stays NaN with the quiet bit set. Without a branch, so that loops over it
+// become vector code.
+[[gnu::always_inline]] inline bf16 floatToBf16(float value) {
   std::uint32_t bits;
   std::memcpy(&bits, &value, 4);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<bf16>((bits >> 16) | 0x40u);
-  return static_cast<bf16>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+  const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  const std::uint32_t quiet = (bits >> 16) | 0x40u;
+  return static_cast<bf16>((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
 }
 
 enum class BufferDtype { bf16, f32, i32 };

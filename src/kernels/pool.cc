@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <memory>
+#include <cstdint>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -39,40 +39,50 @@ class Pool {
   }
 
   ~Pool() {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      stop_.store(true);
-      generation_.fetch_add(1);
-    }
-    wake_.notify_all();
+    stop_.store(true);
+    announce();
     for (auto& worker : workers_) worker.join();
   }
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
   void run(const Job& job) {
+    // Nobody reads these now: the last job is closed and all who joined it have left.
     job_ = job;
     next_.store(0, std::memory_order_relaxed);
-    active_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-    {
-      // The lock orders the new generation against a worker that is about to sleep.
-      std::lock_guard<std::mutex> lock(mutex_);
-      generation_.fetch_add(1, std::memory_order_release);
-    }
-    if (sleepers_.load(std::memory_order_acquire) > 0) wake_.notify_all();
+    announce();
     drain();
-    // Workers leave once the counter is exhausted; whoever holds the last chunk ends the wait.
+    // Closing the job first means waiting only for workers that joined it: one that the system has
+    // not scheduled yet finds the job closed and costs nothing.
+    std::uint64_t state = state_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
     int spins = 0;
-    while (active_.load(std::memory_order_acquire) > 0) {
+    while ((state & kJoinedMask) != 0) {
       if (++spins < kSpins) {
         relax();
       } else {
         std::this_thread::yield();
       }
+      state = state_.load(std::memory_order_acquire);
     }
   }
 
  private:
+  // state_: generation in the high half, then "a job is open", then how many workers are inside.
+  static constexpr std::uint64_t kGeneration = std::uint64_t{1} << 32;
+  static constexpr std::uint64_t kOpen = std::uint64_t{1} << 31;
+  static constexpr std::uint64_t kJoinedMask = kOpen - 1;
+
+  static std::uint64_t generationOf(std::uint64_t state) { return state / kGeneration; }
+
+  void announce() {
+    {
+      // The lock orders the new generation against a worker that is about to sleep.
+      std::lock_guard<std::mutex> lock(mutex_);
+      state_.fetch_add(kGeneration | kOpen, std::memory_order_release);
+    }
+    if (sleepers_.load(std::memory_order_acquire) > 0) wake_.notify_all();
+  }
+
   void drain() {
     for (;;) {
       std::size_t begin = next_.fetch_add(job_.grain, std::memory_order_relaxed);
@@ -81,32 +91,39 @@ class Pool {
     }
   }
 
+  // Waits for a generation other than `seen`, spinning first; returns the state that has it.
+  std::uint64_t awaitJob(std::uint64_t seen) {
+    for (int spins = 0; spins < kSpins; spins++) {
+      std::uint64_t state = state_.load(std::memory_order_acquire);
+      if (generationOf(state) != seen) return state;
+      relax();
+    }
+    std::unique_lock<std::mutex> lock(mutex_);
+    sleepers_.fetch_add(1, std::memory_order_release);
+    wake_.wait(lock, [&] { return generationOf(state_.load(std::memory_order_acquire)) != seen; });
+    sleepers_.fetch_sub(1, std::memory_order_release);
+    return state_.load(std::memory_order_acquire);
+  }
+
   void work() {
-    unsigned seen = 0;
+    std::uint64_t seen = 0;
     for (;;) {
-      int spins = 0;
-      while (generation_.load(std::memory_order_acquire) == seen) {
-        if (++spins < kSpins) {
-          relax();
-          continue;
-        }
-        std::unique_lock<std::mutex> lock(mutex_);
-        sleepers_.fetch_add(1, std::memory_order_release);
-        wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
-        sleepers_.fetch_sub(1, std::memory_order_release);
-      }
-      // run() waits for every worker, so a worker can never fall a generation behind.
-      seen = generation_.load(std::memory_order_acquire);
+      std::uint64_t state = awaitJob(seen);
       if (stop_.load()) return;
-      drain();
-      active_.fetch_sub(1, std::memory_order_release);
+      seen = generationOf(state);
+      // Join only while the job of this very generation is open; the count keeps run() waiting.
+      while ((state & kOpen) != 0 && generationOf(state) == seen) {
+        if (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) continue;
+        drain();
+        state_.fetch_sub(1, std::memory_order_acq_rel);
+        break;
+      }
     }
   }
 
   Job job_;
   std::atomic<std::size_t> next_{0};
-  std::atomic<int> active_{0};
-  std::atomic<unsigned> generation_{0};
+  std::atomic<std::uint64_t> state_{0};
   std::atomic<int> sleepers_{0};
   std::atomic<bool> stop_{false};
   std::mutex mutex_;
@@ -115,20 +132,25 @@ class Pool {
 };
 
 std::mutex poolMutex;
-std::unique_ptr<Pool> pool;
-int wanted = 0;
+// Never destroyed: at process exit sleeping workers simply end with the process. The addon is linked
+// "nodelete", so its code stays mapped when the Node worker that loaded it ends.
+Pool* pool = nullptr;
+std::atomic<int> wanted{0};
 
 }  // namespace
 
 void setThreads(int count) {
   std::lock_guard<std::mutex> lock(poolMutex);
   wanted = std::max(1, count);
-  if (pool && pool->size() != wanted) pool.reset();
+  if (pool != nullptr && pool->size() != wanted) {
+    delete pool;
+    pool = nullptr;
+  }
 }
 
 int threads() {
-  std::lock_guard<std::mutex> lock(poolMutex);
-  return wanted > 0 ? wanted : availableCores();
+  const int count = wanted;
+  return count > 0 ? count : availableCores();
 }
 
 void parallelFor(std::size_t total, std::size_t grain,
@@ -142,10 +164,12 @@ void parallelFor(std::size_t total, std::size_t grain,
   std::lock_guard<std::mutex> lock(poolMutex);
   if (wanted == 0) wanted = availableCores();
   if (wanted == 1) {
-    body(0, total);
+    // Chunk by chunk, so that a body may rely on chunks of at most one grain.
+    for (std::size_t begin = 0; begin < total; begin += grain)
+      body(begin, std::min(begin + grain, total));
     return;
   }
-  if (!pool) pool = std::make_unique<Pool>(wanted);
+  if (pool == nullptr) pool = new Pool(wanted);
   pool->run({&body, total, grain});
 }
 

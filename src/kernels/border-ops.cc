@@ -1,0 +1,65 @@
+// The border of the ops on rows: checks shapes against the buffers, then calls; no arithmetic.
+#include "border.h"
+#include "row-ops.h"
+
+namespace quantlab {
+namespace {
+
+// Far above any model, and small enough that no product of two of them and a dtype overflows.
+constexpr std::int64_t kMostRows = std::int64_t{1} << 24;
+constexpr std::int64_t kMostColumns = std::int64_t{1} << 24;
+
+float epsArgument(const Napi::CallbackInfo& info, std::size_t index) {
+  const double eps = numberArgument(info, index);
+  if (!(eps >= 0 && eps < 1)) throw Napi::RangeError::New(info.Env(), "eps must be in [0, 1)");
+  return static_cast<float>(eps);
+}
+
+void rmsNormCall(const Napi::CallbackInfo& info) {
+  const float eps = epsArgument(info, 2);
+  const auto rows = static_cast<std::size_t>(integerArgument(info, 3, 0, kMostRows));
+  const auto columns = static_cast<std::size_t>(integerArgument(info, 4, 1, kMostColumns));
+  const Buffer& x = bufferArgument(info, 0, BufferDtype::bf16, rows * columns);
+  const Buffer& weight = bufferArgument(info, 1, BufferDtype::bf16, columns);
+  const Buffer& out = bufferArgument(info, 5, BufferDtype::bf16, rows * columns);
+  rmsNorm(x.block.as<bf16>(), weight.block.as<bf16>(), eps, rows, columns, out.block.as<bf16>());
+}
+
+void addRmsNormCall(const Napi::CallbackInfo& info) {
+  const float eps = epsArgument(info, 3);
+  const auto rows = static_cast<std::size_t>(integerArgument(info, 4, 0, kMostRows));
+  const auto columns = static_cast<std::size_t>(integerArgument(info, 5, 1, kMostColumns));
+  const Buffer& residual = bufferArgument(info, 0, BufferDtype::bf16, rows * columns);
+  const Buffer& x = bufferArgument(info, 1, BufferDtype::bf16, rows * columns);
+  const Buffer& weight = bufferArgument(info, 2, BufferDtype::bf16, columns);
+  const Buffer& out = bufferArgument(info, 6, BufferDtype::bf16, rows * columns);
+  addRmsNorm(residual.block.as<bf16>(), x.block.as<bf16>(), weight.block.as<bf16>(), eps, rows,
+             columns, out.block.as<bf16>());
+}
+
+void addBiasCall(const Napi::CallbackInfo& info) {
+  const auto rows = static_cast<std::size_t>(integerArgument(info, 2, 0, kMostRows));
+  const auto columns = static_cast<std::size_t>(integerArgument(info, 3, 1, kMostColumns));
+  const Buffer& x = bufferArgument(info, 0, BufferDtype::bf16, rows * columns);
+  const Buffer& bias = bufferArgument(info, 1, BufferDtype::bf16, columns);
+  addBias(x.block.as<bf16>(), bias.block.as<bf16>(), rows, columns);
+}
+
+void siluMultiplyCall(const Napi::CallbackInfo& info) {
+  const auto m = static_cast<std::size_t>(integerArgument(info, 1, 0, kMostRows));
+  const auto intermediate = static_cast<std::size_t>(integerArgument(info, 2, 1, kMostColumns));
+  const Buffer& gateUp = bufferArgument(info, 0, BufferDtype::bf16, 2 * m * intermediate);
+  const Buffer& out = bufferArgument(info, 3, BufferDtype::bf16, m * intermediate);
+  siluMultiply(gateUp.block.as<bf16>(), m, intermediate, out.block.as<bf16>());
+}
+
+}  // namespace
+
+void exportOps(Napi::Env env, Napi::Object exports) {
+  exports.Set("rmsNorm", Napi::Function::New(env, rmsNormCall, "rmsNorm"));
+  exports.Set("addRmsNorm", Napi::Function::New(env, addRmsNormCall, "addRmsNorm"));
+  exports.Set("addBias", Napi::Function::New(env, addBiasCall, "addBias"));
+  exports.Set("siluMultiply", Napi::Function::New(env, siluMultiplyCall, "siluMultiply"));
+}
+
+}  // namespace quantlab

@@ -1,0 +1,8 @@
+// The border of weights.
+#include "border.h"
+
+namespace quantlab {
+
+void exportWeights(Napi::Env, Napi::Object) {}
+
+}  // namespace quantlab
