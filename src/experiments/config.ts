@@ -1,7 +1,7 @@
 /** The configuration of a whole lab: lab.yaml and the profiles, checked by one schema. */
 import { z } from "zod";
 
-const formatEntrySchema = z.strictObject({
+export const formatEntrySchema = z.strictObject({
   /** Row label; unique in a run. */
   label: z.string().min(1),
   /** Name in formats/registry.ts. */
