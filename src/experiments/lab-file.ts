@@ -13,20 +13,17 @@ const formatName = z.enum(formatNames, {
     `there is no format ${JSON.stringify(issue.input)}; the formats are ${formatNames.join(", ")}`,
 });
 
-const formatSettings = formatEntrySchema.omit({ format: true }).partial();
+/** `bf16` and `awq: { checkpoint, kernel, label }` to the long form; anything else is left to fail. */
+function spellOut(item: unknown): unknown {
+  if (typeof item === "string") return { label: item, format: item };
+  if (typeof item !== "object" || item === null || "format" in item) return item;
+  const [entry, ...others] = Object.entries(item);
+  if (entry === undefined || others.length > 0) return item;
+  const [format, settings] = entry;
+  return { label: format, format, ...(typeof settings === "object" ? settings : { settings }) };
+}
 
-/** `bf16`, `awq: { checkpoint, kernel, label }`, or the long form of config.ts. */
-const formatItem = z.union([
-  formatName.transform((format) => ({ label: format, format })),
-  formatEntrySchema.extend({ format: formatName }),
-  z
-    .record(formatName, formatSettings.nullable())
-    .refine((item) => Object.keys(item).length === 1, "one format per list item")
-    .transform((item) => {
-      const [format = "", settings] = Object.entries(item)[0] ?? [];
-      return { label: format, format, ...settings };
-    }),
-]);
+const formatItem = z.preprocess(spellOut, formatEntrySchema.extend({ format: formatName }));
 
 const { experiments } = labConfigSchema.shape;
 
@@ -79,7 +76,7 @@ export function parseLabFile(text: string, path: string): LabDraft {
   }
   const parsed = labFileSchema.safeParse(document.toJS() ?? {});
   if (parsed.success) return merge(parsed.data);
-  const problems = flatten(parsed.error.issues).map((issue) => {
+  const problems = parsed.error.issues.map(withKeys).map((issue) => {
     const node = nearestNode(document, issue.path);
     const line = node === undefined ? 1 : lines.linePos(node).line;
     return `${path}:${line}: ${issue.path.join(".") || "the file"}: ${issue.message}`;
@@ -93,18 +90,6 @@ export function parseLabFile(text: string, path: string): LabDraft {
 interface FlatIssue {
   readonly path: readonly PropertyKey[];
   readonly message: string;
-}
-
-/** A union reports every branch; the branch that got deepest is what the writer meant. */
-function flatten(issues: readonly z.core.$ZodIssue[]): FlatIssue[] {
-  return issues.flatMap((issue): FlatIssue[] => {
-    if (issue.code !== "invalid_union") return [withKeys(issue)];
-    const branches = issue.errors.map((branch) => flatten(branch));
-    const depth = (branch: readonly FlatIssue[]) =>
-      Math.max(0, ...branch.map((i) => i.path.length));
-    const best = branches.sort((a, b) => depth(b) - depth(a))[0] ?? [];
-    return best.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
-  });
 }
 
 /** A misspelled key is the place to point at, not the map that holds it. */
