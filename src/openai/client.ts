@@ -265,6 +265,43 @@ export async function getJson(
   }
 }
 
+const modelListSchema = z.looseObject({ data: z.array(z.looseObject({ id: z.string() })) });
+
+/** Ids at GET /v1/models. @throws target-failed as getJson, or when the answer is not a model list */
+export async function listModels(baseUrl: string, options: GetOptions = {}): Promise<string[]> {
+  const answer = modelListSchema.safeParse(await getJson(baseUrl, "/v1/models", options));
+  if (answer.success) return answer.data.data.map((model) => model.id);
+  throw new QuantlabError("target-failed", `${baseUrl}/v1/models is not an OpenAI model list`, {
+    hint: "check that --base-url is the address of an OpenAI-compatible server",
+    cause: answer.error,
+  });
+}
+
+/** Between two questions; a server takes seconds to minutes to load. */
+const readyPollMs = 200;
+
+/**
+ * Asks for the model list until the server gives it, and returns the ids.
+ * @throws target-failed with the last reason once `timeoutMs` has passed, or on abort
+ */
+export async function waitUntilReady(
+  baseUrl: string,
+  options: GetOptions & { readonly clock: Clock; readonly timeoutMs: number },
+): Promise<string[]> {
+  const { clock, signal } = options;
+  const deadlineMs = clock.nowMs() + options.timeoutMs;
+  for (;;) {
+    try {
+      return await listModels(baseUrl, options);
+    } catch (error) {
+      // A wrong address or key does not heal by waiting.
+      const isFinal = error instanceof QuantlabError && error.code !== "target-failed";
+      if (isFinal || signal?.aborted || clock.nowMs() >= deadlineMs) throw error;
+      await clock.sleepUntil(Math.min(deadlineMs, clock.nowMs() + readyPollMs), signal);
+    }
+  }
+}
+
 async function getText(url: URL, options: GetOptions): Promise<string> {
   const timeoutMs = options.timeoutMs ?? 10_000;
   try {

@@ -1,0 +1,131 @@
+/** What every `bench` command asks of the server under test, and how it runs a load against it. */
+import type { Command } from "commander";
+import { systemClock } from "../base/clock.ts";
+import { QuantlabError } from "../base/errors.ts";
+import { formatDuration, significant } from "../base/units.ts";
+import { type LoadMode, type LoadResult, runLoad } from "../load/generator.ts";
+import type { RequestManifest } from "../load/request.ts";
+import type { RequestRecord } from "../metrics/record.ts";
+import { waitUntilReady } from "../openai/client.ts";
+import { Progress } from "./progress.ts";
+
+/** Flags that say which server is measured. */
+export interface ServerFlags {
+  readonly baseUrl: string;
+  readonly model?: string;
+  readonly apiKey?: string;
+  readonly readyTimeout: number;
+}
+
+/** A server that has answered. */
+export interface BenchServer {
+  readonly baseUrl: string;
+  readonly modelName: string;
+  readonly apiKey: string | undefined;
+}
+
+export interface BenchLoad {
+  readonly manifest: RequestManifest;
+  readonly mode: LoadMode;
+  readonly ignoreEos: boolean;
+  /** What is being run, for the progress bar. */
+  readonly title: string;
+  readonly keepText?: boolean;
+  readonly onRecord?: (record: RequestRecord) => void | Promise<void>;
+}
+
+/** Adds the flags of ServerFlags. */
+export function addServerFlags(command: Command): Command {
+  return command
+    .requiredOption("--base-url <url>", "address of an OpenAI-compatible server")
+    .option("--model <name>", "model name to ask for (default: the first that the server lists)")
+    .option("--api-key <key>", "sent as a bearer token", process.env.OPENAI_API_KEY)
+    .option("--ready-timeout <seconds>", "wait this long for the server", positiveNumber, 10);
+}
+
+/** Waits until the server answers. @throws target-failed */
+export async function connect(flags: ServerFlags): Promise<BenchServer> {
+  const models = await waitUntilReady(flags.baseUrl, {
+    apiKey: flags.apiKey,
+    timeoutMs: flags.readyTimeout * 1e3,
+    clock: systemClock,
+  });
+  const modelName = flags.model ?? models[0];
+  if (modelName === undefined) {
+    throw new QuantlabError("target-failed", `${flags.baseUrl} lists no model`, {
+      hint: "give --model with the name that the server expects",
+    });
+  }
+  return { baseUrl: flags.baseUrl, modelName, apiKey: flags.apiKey };
+}
+
+/** Runs a load with progress on stderr. @throws interrupted on SIGINT or SIGTERM */
+export async function runBenchLoad(server: BenchServer, load: BenchLoad): Promise<LoadResult> {
+  const progress = new Progress();
+  const interrupt = new AbortController();
+  const onSignal = () => interrupt.abort("interrupted by the user");
+  process.once("SIGINT", onSignal);
+  process.once("SIGTERM", onSignal);
+  try {
+    const result = await runLoad({
+      ...server,
+      ...load,
+      clock: systemClock,
+      signal: interrupt.signal,
+      onProgress: ({ done, total, failed, outputTokens, elapsedMs }) => {
+        const rate = significant((outputTokens / elapsedMs) * 1e3, 3);
+        const failures = failed === 0 ? "" : `, ${failed} failed`;
+        progress.bar({
+          fraction: done / total,
+          leftMs: done === 0 ? undefined : (elapsedMs / done) * (total - done),
+          text: `${load.title}: ${done}/${total} requests${failures}, ${rate} tok/s`,
+        });
+      },
+    });
+    if (interrupt.signal.aborted) {
+      throw new QuantlabError("interrupted", "interrupted by the user; nothing was written");
+    }
+    progress.event(`${load.title}: done in ${formatDuration(result.durationMs)}`);
+    return result;
+  } finally {
+    progress.end();
+    process.removeListener("SIGINT", onSignal);
+    process.removeListener("SIGTERM", onSignal);
+  }
+}
+
+/** Fails a command whose every request failed. @throws target-failed */
+export function requireSuccess(records: readonly RequestRecord[]): void {
+  const failed = records.filter((record) => record.error !== undefined);
+  const first = failed[0]?.error;
+  if (first === undefined || failed.length < records.length) return;
+  throw new QuantlabError(
+    "target-failed",
+    `all ${failed.length} requests failed; the first: ${first.message}`,
+    { hint: "look at the server's log" },
+  );
+}
+
+/** Option parser: a finite number above 0. */
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value) && value > 0) return value;
+  throw new QuantlabError("usage", `"${text}" is not a number above 0`);
+}
+
+/** Option parser: a whole number of at least 1. */
+export function positiveInteger(text: string): number {
+  const value = positiveNumber(text);
+  if (Number.isSafeInteger(value)) return value;
+  throw new QuantlabError("usage", `"${text}" is not a whole number above 0`);
+}
+
+/** Option parser: a whole number of at least 0. */
+export function wholeNumber(text: string): number {
+  return text.trim() === "0" ? 0 : positiveInteger(text);
+}
+
+/** Option parser: a number above 0 or "inf". */
+export function positiveOrInfinite(text: string): number {
+  return text.trim().toLowerCase() === "inf" ? Number.POSITIVE_INFINITY : positiveNumber(text);
+}

@@ -1,0 +1,275 @@
+/** `quantlab bench serving`: online latency and throughput under a request load (E3). */
+import { mkdir, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { Command, Option } from "commander";
+import { QuantlabError } from "../base/errors.ts";
+import { formatDuration, significant } from "../base/units.ts";
+import { arrivalOf } from "../load/arrivals/registry.ts";
+import { drawRequests } from "../load/draw.ts";
+import type { LoadResult } from "../load/generator.ts";
+import { readManifest, toVllmCustomJsonl, writeManifest } from "../load/manifest.ts";
+import { promptKinds, promptSourceOf } from "../load/prompts/registry.ts";
+import type { RequestManifest } from "../load/request.ts";
+import { summarize } from "../metrics/summary.ts";
+import type { Distribution, Slo, Summary } from "../metrics/summary-types.ts";
+import { assessValidity, type Validity } from "../metrics/validity.ts";
+import { toVllmResult } from "../metrics/vllm-result.ts";
+import { steadyState } from "../metrics/window.ts";
+import {
+  addServerFlags,
+  type BenchServer,
+  connect,
+  positiveInteger,
+  positiveNumber,
+  positiveOrInfinite,
+  requireSuccess,
+  runBenchLoad,
+  type ServerFlags,
+  wholeNumber,
+} from "./bench-server.ts";
+import { renderTable } from "./table.ts";
+
+interface ServingFlags extends ServerFlags {
+  readonly datasetName: string;
+  readonly datasetPath?: string;
+  readonly requests?: string;
+  readonly saveRequests?: string;
+  readonly exportVllm?: string;
+  readonly numPrompts: number;
+  readonly requestRate: number;
+  readonly burstiness: number;
+  readonly maxConcurrency?: number;
+  readonly numWarmups: number;
+  readonly inputLen: number;
+  readonly outputLen?: number;
+  readonly rangeRatio: number;
+  readonly lengthScale: number;
+  readonly vocabSize?: number;
+  readonly ignoreEos: boolean;
+  readonly goodput?: string[];
+  readonly seed: number;
+  readonly label?: string;
+  readonly saveDetailed: boolean;
+  readonly resultDir?: string;
+  readonly json: boolean;
+}
+
+const example = `
+Example:
+  $ quantlab bench serving --base-url http://127.0.0.1:8000 --dataset-name lengths \\
+      --num-prompts 50 --request-rate 4 --goodput ttft:2000 tpot:100 --result-dir results`;
+
+export function benchServingCommand(): Command {
+  const command = new Command("serving").description(
+    "TTFT, ITL, TPOT and throughput of a server under a request load",
+  );
+  addServerFlags(command);
+  addPromptFlags(command);
+  return command
+    .option("--request-rate <r>", "requests per second, or inf", positiveOrInfinite, Infinity)
+    .option("--burstiness <b>", "1 Poisson, <1 clumped, inf constant", positiveOrInfinite, 1)
+    .option("--max-concurrency <n>", "requests in flight at most", positiveInteger)
+    .option("--num-warmups <n>", "requests of other prompts sent first", wholeNumber, 2)
+    .option("--ignore-eos", "make every answer as long as asked", false)
+    .option("--goodput <slo...>", "limits in ms, such as ttft:2000 tpot:100 e2el:9000")
+    .option("--label <text>", "first part of the result file's name")
+    .option("--save-detailed", "per-request arrays in the result file", false)
+    .option("--result-dir <dir>", "write the result as JSON into this folder")
+    .option("--json", "one machine-readable object on stdout", false)
+    .addHelpText("after", example)
+    .action(async (flags: ServingFlags) => runServing(flags));
+}
+
+function addPromptFlags(command: Command): Command {
+  const names = promptKinds.map((kind) => kind.name);
+  return command
+    .addOption(new Option("--dataset-name <name>", "prompts").choices(names).default("lengths"))
+    .option("--dataset-path <file>", "file of sharegpt or custom")
+    .option("--requests <file>", "replay this request manifest instead of drawing one")
+    .option("--save-requests <file>", "write the drawn requests as a manifest")
+    .option("--export-vllm <file>", "write the prompts as vLLM's custom JSONL")
+    .option("--num-prompts <n>", "requests", positiveInteger, 200)
+    .option("--input-len <n>", "prompt tokens (random)", positiveInteger, 1024)
+    .option("--output-len <n>", "answer tokens; overrides the data set's", positiveInteger)
+    .option("--range-ratio <r>", "spread of random lengths, in [0, 1)", Number, 0)
+    .option("--length-scale <f>", "factor on the data set's lengths", positiveNumber, 1)
+    .option("--vocab-size <n>", "draw token ids below n (random, lengths)", positiveInteger)
+    .option("--seed <n>", "of prompts and arrivals", wholeNumber, 0);
+}
+
+async function runServing(flags: ServingFlags): Promise<void> {
+  const slo = parseSlo(flags.goodput ?? []);
+  const manifest = await chooseRequests(flags);
+  const server = await connect(flags);
+  await warmUp(server, flags);
+  const run = await runBenchLoad(server, {
+    manifest,
+    mode: { kind: "open", maxConcurrency: flags.maxConcurrency },
+    ignoreEos: ignoresEos(manifest, flags),
+    keepText: flags.saveDetailed,
+    title: manifest.arrivals,
+  });
+  const summary = summarize(run.records, { durationMs: run.durationMs, slo });
+  const validity = judge(run, manifest, flags);
+  const result = {
+    ...toVllmResult(summary, {
+      startedWallMs: run.startedWallMs,
+      modelId: server.modelName,
+      numPrompts: manifest.requests.length,
+      requestRate: flags.requestRate,
+      burstiness: flags.burstiness,
+      maxConcurrency: flags.maxConcurrency,
+      label: flags.label,
+      records: run.records,
+      detailed: flags.saveDetailed,
+    }),
+    quantlab: quantlabPart(run, manifest, summary, validity, flags),
+  };
+  if (flags.resultDir !== undefined) await writeResult(flags.resultDir, result, flags, server);
+  process.stdout.write(
+    flags.json ? `${JSON.stringify(result)}\n` : renderServing(summary, validity, manifest),
+  );
+  requireSuccess(run.records);
+}
+
+/**
+ * Drawn token ids mean nothing, so a model may end its answer anywhere: EOS is ignored for them, as
+ * vLLM does for its random data set. Ids in a custom file are somebody's own and may mean something.
+ */
+function ignoresEos(manifest: RequestManifest, flags: ServingFlags): boolean {
+  const hasIds = manifest.requests.some((request) => typeof request.prompt !== "string");
+  return flags.ignoreEos || (hasIds && flags.datasetName !== "custom");
+}
+
+/** "ttft:2000" and the like to limits. @throws usage */
+export function parseSlo(words: readonly string[]): Slo {
+  const slo: Record<string, number> = {};
+  for (const word of words) {
+    const [name = "", limit = ""] = word.split(":");
+    if (!["ttft", "tpot", "e2el"].includes(name) || !(Number(limit) > 0)) {
+      throw new QuantlabError("usage", `"${word}" is not a goodput limit`, {
+        hint: "write ttft:MS, tpot:MS or e2el:MS",
+      });
+    }
+    slo[name] = Number(limit);
+  }
+  return slo;
+}
+
+async function chooseRequests(flags: ServingFlags): Promise<RequestManifest> {
+  const manifest =
+    flags.requests === undefined
+      ? await draw(flags, flags.numPrompts, flags.seed)
+      : await readManifest(flags.requests);
+  if (flags.saveRequests !== undefined) await writeManifest(flags.saveRequests, manifest);
+  if (flags.exportVllm !== undefined) {
+    await writeFile(flags.exportVllm, toVllmCustomJsonl(manifest));
+  }
+  return manifest;
+}
+
+function draw(flags: ServingFlags, count: number, seed: number): Promise<RequestManifest> {
+  const prompts = promptSourceOf(flags.datasetName, {
+    path: flags.datasetPath,
+    inputLen: flags.inputLen,
+    outputLen: flags.outputLen,
+    rangeRatio: flags.rangeRatio,
+    lengthScale: flags.lengthScale,
+    vocabSize: flags.vocabSize,
+    countTokens: undefined,
+  });
+  return drawRequests({ prompts, arrivals: arrivalOf(flags), count, seed });
+}
+
+/** Warm-up prompts have a seed of their own: a repeated prompt would be found in a prefix cache. */
+const warmupSeedOffset = 2 ** 33;
+
+async function warmUp(server: BenchServer, flags: ServingFlags): Promise<void> {
+  if (flags.numWarmups === 0) return;
+  const manifest = await draw(flags, flags.numWarmups, flags.seed + warmupSeedOffset);
+  const { records } = await runBenchLoad(server, {
+    manifest,
+    mode: { kind: "closed", concurrency: flags.numWarmups },
+    ignoreEos: ignoresEos(manifest, flags),
+    title: "warm-up",
+  });
+  requireSuccess(records);
+}
+
+function judge(run: LoadResult, manifest: RequestManifest, flags: ServingFlags): Validity {
+  const exact = manifest.requests
+    .filter((request) => typeof request.prompt !== "string")
+    .map((request) => [request.index, request.promptTokens] as const);
+  return assessValidity(run.records, {
+    loop: flags.maxConcurrency === undefined ? "open" : "capped",
+    requestedRate: flags.requestRate,
+    ignoreEos: ignoresEos(manifest, flags),
+    warmedUp: flags.numWarmups > 0,
+    exactPromptTokens: new Map(exact),
+  });
+}
+
+function quantlabPart(
+  run: LoadResult,
+  manifest: RequestManifest,
+  summary: Summary,
+  validity: Validity,
+  flags: ServingFlags,
+): Record<string, unknown> {
+  const { prompts, arrivals, seed, hash } = manifest;
+  const isSaturated = flags.requestRate === Infinity && flags.maxConcurrency !== undefined;
+  const target = isSaturated ? flags.maxConcurrency : undefined;
+  return {
+    requests: { prompts, arrivals, seed, hash },
+    summary,
+    validity,
+    steadyState:
+      target === undefined ? null : (steadyState(run.records, target, run.durationMs) ?? null),
+  };
+}
+
+async function writeResult(
+  folder: string,
+  result: Record<string, unknown>,
+  flags: ServingFlags,
+  server: BenchServer,
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const rate = Number.isFinite(flags.requestRate) ? flags.requestRate : "inf";
+  const cap = flags.maxConcurrency === undefined ? "" : `-concurrency${flags.maxConcurrency}`;
+  const model = basename(server.modelName).replace(/[^\w.-]/g, "_");
+  const name = `${flags.label ?? "openai"}-${rate}qps${cap}-${model}-${result.date}.json`;
+  const path = join(folder, name);
+  await writeFile(path, `${JSON.stringify(result, null, 2)}\n`);
+  process.stderr.write(`result: ${path}\n`);
+}
+
+function renderServing(summary: Summary, validity: Validity, manifest: RequestManifest): string {
+  const rows: [string, Distribution | undefined][] = [
+    ["TTFT", summary.ttftMs],
+    ["TPOT", summary.tpotMs],
+    ["ITL", summary.itlMs],
+    ["E2EL", summary.e2elMs],
+    ["E2EL from schedule", summary.e2elFromScheduleMs],
+    ["client lag", summary.clientLagMs],
+  ];
+  const cells = (d: Distribution | undefined) =>
+    d === undefined
+      ? Array(6).fill("-")
+      : [d.mean, d.median, d.std, d.p90, d.p95, d.p99].map((value) => significant(value, 4));
+  const table = renderTable({
+    title: `${manifest.prompts}; ${manifest.arrivals}`,
+    header: ["ms", "mean", "median", "std", "p90", "p95", "p99"],
+    rows: rows.map(([name, distribution]) => [name, ...cells(distribution)]),
+  });
+  const goodput = summary.goodputRequestsPerSecond;
+  return [
+    table,
+    `${summary.completed} completed, ${summary.failed} failed in ${formatDuration(summary.durationMs)}`,
+    `${summary.totalInputTokens} prompt tokens in, ${summary.totalOutputTokens} tokens out`,
+    `${significant(summary.outputTokensPerSecond, 4)} output tok/s, ${significant(summary.totalTokensPerSecond, 4)} tok/s in all, ${significant(summary.requestsPerSecond, 4)} requests/s`,
+    ...(goodput === undefined ? [] : [`${significant(goodput, 4)} requests/s within the limits`]),
+    ...validity.reasons.map((reason) => `not valid: ${reason}`),
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,167 @@
+/** `quantlab bench throughput`: tokens per second at fixed concurrency, a closed loop for each batch size (E1). */
+import { Command } from "commander";
+import { QuantlabError } from "../base/errors.ts";
+import { significant } from "../base/units.ts";
+import { closed } from "../load/arrivals/closed.ts";
+import { drawRequests } from "../load/draw.ts";
+import { promptSourceOf } from "../load/prompts/registry.ts";
+import type { RequestManifest } from "../load/request.ts";
+import { summarize } from "../metrics/summary.ts";
+import type { Summary } from "../metrics/summary-types.ts";
+import { assessValidity, type Validity } from "../metrics/validity.ts";
+import {
+  addServerFlags,
+  type BenchServer,
+  connect,
+  positiveInteger,
+  requireSuccess,
+  runBenchLoad,
+  type ServerFlags,
+  wholeNumber,
+} from "./bench-server.ts";
+import { renderTable } from "./table.ts";
+
+interface ThroughputFlags extends ServerFlags {
+  readonly inputLen: number;
+  readonly outputLen: number;
+  readonly batchSizes: readonly number[];
+  readonly rounds: number;
+  readonly vocabSize?: number;
+  readonly seed: number;
+  readonly json: boolean;
+}
+
+interface BatchResult {
+  readonly batchSize: number;
+  readonly summary: Summary;
+  readonly validity: Validity;
+  readonly requestsHash: string;
+}
+
+const example = `
+Keeps N requests in flight over HTTP, so the figure holds what a client sees, prefill included.
+
+Example:
+  $ quantlab bench throughput --base-url http://127.0.0.1:8000 --batch-sizes 1,16,64 \\
+      --input-len 512 --output-len 128`;
+
+export function benchThroughputCommand(): Command {
+  const command = new Command("throughput").description(
+    "tokens per second of a server at fixed concurrency",
+  );
+  return addServerFlags(command)
+    .option("--input-len <n>", "prompt tokens", positiveInteger, 512)
+    .option("--output-len <n>", "answer tokens", positiveInteger, 128)
+    .option("--batch-sizes <list>", "requests in flight", parseBatchSizes, [1, 16, 64])
+    .option("--rounds <n>", "requests per batch size, times the batch size", positiveInteger, 3)
+    .option("--vocab-size <n>", "draw token ids below n", positiveInteger)
+    .option("--seed <n>", "of the prompts", wholeNumber, 0)
+    .option("--json", "one machine-readable object on stdout", false)
+    .addHelpText("after", example)
+    .action(async (flags: ThroughputFlags) => runThroughput(flags));
+}
+
+/** "1,16,64" to numbers. @throws usage */
+export function parseBatchSizes(text: string): number[] {
+  const sizes = text.split(",").map(positiveInteger);
+  if (new Set(sizes).size === sizes.length) return sizes;
+  throw new QuantlabError("usage", `"${text}" names a batch size twice`);
+}
+
+async function runThroughput(flags: ThroughputFlags): Promise<void> {
+  const server = await connect(flags);
+  const warmup = await draw(flags, 1, 1, flags.seed + 2 ** 33);
+  requireSuccess((await run(server, warmup, 1, "warm-up")).records);
+  const results: BatchResult[] = [];
+  for (const batchSize of flags.batchSizes) results.push(await measure(server, batchSize, flags));
+  if (flags.json) process.stdout.write(`${JSON.stringify(toJson(server, flags, results))}\n`);
+  else process.stdout.write(render(flags, results));
+}
+
+function draw(
+  flags: ThroughputFlags,
+  batchSize: number,
+  count: number,
+  seed: number,
+): Promise<RequestManifest> {
+  const prompts = promptSourceOf("random", {
+    inputLen: flags.inputLen,
+    outputLen: flags.outputLen,
+    vocabSize: flags.vocabSize,
+    path: undefined,
+    rangeRatio: 0,
+    lengthScale: 1,
+    countTokens: undefined,
+  });
+  return drawRequests({ prompts, arrivals: closed(batchSize), count, seed });
+}
+
+function run(server: BenchServer, manifest: RequestManifest, concurrency: number, title: string) {
+  return runBenchLoad(server, {
+    manifest,
+    mode: { kind: "closed", concurrency },
+    ignoreEos: true,
+    title,
+  });
+}
+
+async function measure(
+  server: BenchServer,
+  batchSize: number,
+  flags: ThroughputFlags,
+): Promise<BatchResult> {
+  const manifest = await draw(flags, batchSize, batchSize * flags.rounds, flags.seed);
+  const { records, durationMs } = await run(server, manifest, batchSize, `batch ${batchSize}`);
+  requireSuccess(records);
+  const expected = new Map(manifest.requests.map((r) => [r.index, r.promptTokens] as const));
+  const validity = assessValidity(records, {
+    loop: "closed",
+    ignoreEos: true,
+    warmedUp: true,
+    exactPromptTokens: expected,
+  });
+  return {
+    batchSize,
+    summary: summarize(records, { durationMs }),
+    validity,
+    requestsHash: manifest.hash,
+  };
+}
+
+/** Keys of `vllm bench throughput`, whose tokens_per_second counts prompts too, and ours beside them. */
+function toJson(server: BenchServer, flags: ThroughputFlags, results: readonly BatchResult[]) {
+  return {
+    model_id: server.modelName,
+    input_len: flags.inputLen,
+    output_len: flags.outputLen,
+    results: results.map(({ batchSize, summary, validity, requestsHash }) => ({
+      max_concurrency: batchSize,
+      elapsed_time: summary.durationMs / 1e3,
+      num_requests: summary.completed,
+      total_num_tokens: summary.totalInputTokens + summary.totalOutputTokens,
+      requests_per_second: summary.requestsPerSecond,
+      tokens_per_second: summary.totalTokensPerSecond,
+      output_tokens_per_second: summary.outputTokensPerSecond,
+      quantlab: { summary, validity, requestsHash },
+    })),
+  };
+}
+
+function render(flags: ThroughputFlags, results: readonly BatchResult[]): string {
+  const table = renderTable({
+    title: `${flags.inputLen} tokens in, ${flags.outputLen} out, closed loop over HTTP`,
+    header: ["in flight", "output tok/s", "total tok/s", "requests/s", "TPOT median ms", "valid"],
+    rows: results.map(({ batchSize, summary, validity }) => [
+      String(batchSize),
+      significant(summary.outputTokensPerSecond, 4),
+      significant(summary.totalTokensPerSecond, 4),
+      significant(summary.requestsPerSecond, 4),
+      summary.tpotMs === undefined ? "-" : significant(summary.tpotMs.median, 4),
+      validity.valid ? "yes" : "no",
+    ]),
+  });
+  const reasons = results.flatMap(({ batchSize, validity }) =>
+    validity.reasons.map((reason) => `batch ${batchSize} is not valid: ${reason}\n`),
+  );
+  return `${table}${reasons.join("")}`;
+}
