@@ -10,6 +10,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   quantlab::exportBuffers(env, exports);
   quantlab::exportWeights(env, exports);
   quantlab::exportOps(env, exports);
+  quantlab::exportSequences(env, exports);
   return exports;
 }
 

@@ -14,6 +14,8 @@ struct BatchSequence {
   std::int32_t firstBlock;  // index into Batch::blockTables
 };
 
+// setBatch has checked: the sequences share out the token rows in order and without a gap, logitRows
+// are token rows, nothing is negative. Slots and blocks are checked against each cache they meet.
 struct Batch {
   std::vector<std::int32_t> tokenIds;     // [tokens]
   std::vector<std::int32_t> positions;    // [tokens]
@@ -21,6 +23,8 @@ struct Batch {
   std::vector<BatchSequence> sequences;
   std::vector<std::int32_t> blockTables;  // all sequences' tables, one after another
   std::vector<std::int32_t> logitRows;
+  std::int32_t lastPosition = -1;         // largest of positions
+  std::uint64_t checkedCache = 0;         // KvCache::id that slots and blocks are known to fit
 };
 
 template <>

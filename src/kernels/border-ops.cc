@@ -1,6 +1,7 @@
 // The border of the ops on rows: checks shapes against the buffers, then calls; no arithmetic.
 #include "border.h"
 #include "row-ops.h"
+#include "sample.h"
 
 namespace quantlab {
 namespace {
@@ -53,6 +54,41 @@ void siluMultiplyCall(const Napi::CallbackInfo& info) {
   siluMultiply(gateUp.block.as<bf16>(), m, intermediate, out.block.as<bf16>());
 }
 
+// One row of f32 logits [rows, vocabSize]: arguments 0, 1, 2.
+const float* logitsArgument(const Napi::CallbackInfo& info, std::size_t* vocabSize) {
+  const auto row = static_cast<std::size_t>(integerArgument(info, 1, 0, kMostRows));
+  *vocabSize = static_cast<std::size_t>(integerArgument(info, 2, 1, kMostColumns));
+  const Buffer& logits = bufferArgument(info, 0, BufferDtype::f32, (row + 1) * *vocabSize);
+  return logits.block.as<float>() + row * *vocabSize;
+}
+
+Napi::Value argmaxCall(const Napi::CallbackInfo& info) {
+  std::size_t vocabSize = 0;
+  const float* logits = logitsArgument(info, &vocabSize);
+  return Napi::Number::New(info.Env(), static_cast<double>(argmax(logits, vocabSize)));
+}
+
+Napi::Value sampleCall(const Napi::CallbackInfo& info) {
+  std::size_t vocabSize = 0;
+  const float* logits = logitsArgument(info, &vocabSize);
+  const double temperature = numberArgument(info, 3);
+  const auto topK = static_cast<std::size_t>(integerArgument(info, 4, 0, kMostColumns));
+  const double topP = numberArgument(info, 5);
+  const double uniform = numberArgument(info, 6);
+  // Below 1e-6 the reciprocal meets FP32's range; such a distribution is the argmax.
+  if (!(temperature >= 1e-6 && temperature <= 1e6))
+    throw Napi::RangeError::New(info.Env(),
+                                "temperature must be from 1e-6 to 1e6; for 0 call argmax");
+  if (!(topP > 0 && topP <= 1))
+    throw Napi::RangeError::New(info.Env(), "topP must be above 0 and at most 1");
+  if (!(uniform >= 0 && uniform < 1))
+    throw Napi::RangeError::New(info.Env(), "uniform must be in [0, 1)");
+  if (!std::isfinite(logits[argmax(logits, vocabSize)]))
+    throw Napi::RangeError::New(info.Env(), "the largest logit is not finite");
+  const SampleChoice choice{static_cast<float>(temperature), topK, topP, uniform};
+  return Napi::Number::New(info.Env(), static_cast<double>(sample(logits, vocabSize, choice)));
+}
+
 }  // namespace
 
 void exportOps(Napi::Env env, Napi::Object exports) {
@@ -60,6 +96,8 @@ void exportOps(Napi::Env env, Napi::Object exports) {
   exports.Set("addRmsNorm", Napi::Function::New(env, addRmsNormCall, "addRmsNorm"));
   exports.Set("addBias", Napi::Function::New(env, addBiasCall, "addBias"));
   exports.Set("siluMultiply", Napi::Function::New(env, siluMultiplyCall, "siluMultiply"));
+  exports.Set("argmax", Napi::Function::New(env, argmaxCall, "argmax"));
+  exports.Set("sample", Napi::Function::New(env, sampleCall, "sample"));
 }
 
 }  // namespace quantlab

@@ -121,6 +121,7 @@ inline Block allocateOrThrow(Napi::Env env, std::size_t bytes, MemoryKind kind) 
 void exportMachine(Napi::Env env, Napi::Object exports);   // border-machine.cc: cpu, threads, probes
 void exportBuffers(Napi::Env env, Napi::Object exports);   // border-buffers.cc: buffers, fills
 void exportWeights(Napi::Env env, Napi::Object exports);   // border-weights.cc: weights, linear, embed
-void exportOps(Napi::Env env, Napi::Object exports);       // border-ops.cc: batch, norms, attention...
+void exportOps(Napi::Env env, Napi::Object exports);       // border-ops.cc: norms, gate, choice
+void exportSequences(Napi::Env env, Napi::Object exports); // border-sequences.cc: batch, cache, attention
 
 }  // namespace quantlab

@@ -67,6 +67,10 @@ void rmsNorm(const bf16* x, const bf16* weight, float eps, std::size_t rows, std
   });
 }
 
+void rmsNormRow(const bf16* x, const bf16* weight, float eps, std::size_t columns, bf16* out) {
+  normRow(x, weight, eps, columns, out);
+}
+
 void addRmsNorm(bf16* residual, const bf16* x, const bf16* weight, float eps, std::size_t rows,
                 std::size_t columns, bf16* out) {
   parallelFor(rows, rowGrain(columns), [=](std::size_t begin, std::size_t end) {

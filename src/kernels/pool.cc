@@ -27,7 +27,8 @@ inline void relax() {
 constexpr int kSpins = 2000;
 
 struct Job {
-  const std::function<void(std::size_t, std::size_t)>* body = nullptr;
+  ChunkFunction function = nullptr;
+  const void* body = nullptr;
   std::size_t total = 0;
   std::size_t grain = 1;
 };
@@ -87,7 +88,7 @@ class Pool {
     for (;;) {
       std::size_t begin = next_.fetch_add(job_.grain, std::memory_order_relaxed);
       if (begin >= job_.total) return;
-      (*job_.body)(begin, std::min(begin + job_.grain, job_.total));
+      job_.function(job_.body, begin, std::min(begin + job_.grain, job_.total));
     }
   }
 
@@ -153,12 +154,11 @@ int threads() {
   return count > 0 ? count : availableCores();
 }
 
-void parallelFor(std::size_t total, std::size_t grain,
-                 const std::function<void(std::size_t, std::size_t)>& body) {
+void runChunks(std::size_t total, std::size_t grain, ChunkFunction function, const void* body) {
   if (total == 0) return;
   grain = std::max<std::size_t>(1, grain);
   if (total <= grain) {
-    body(0, total);
+    function(body, 0, total);
     return;
   }
   std::lock_guard<std::mutex> lock(poolMutex);
@@ -166,11 +166,11 @@ void parallelFor(std::size_t total, std::size_t grain,
   if (wanted == 1) {
     // Chunk by chunk, so that a body may rely on chunks of at most one grain.
     for (std::size_t begin = 0; begin < total; begin += grain)
-      body(begin, std::min(begin + grain, total));
+      function(body, begin, std::min(begin + grain, total));
     return;
   }
   if (pool == nullptr) pool = new Pool(wanted);
-  pool->run({&body, total, grain});
+  pool->run({function, body, total, grain});
 }
 
 }  // namespace quantlab

@@ -9,12 +9,9 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "intrinsics.h"
 #include "memory.h"
 #include "pool.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 namespace quantlab {
 namespace {

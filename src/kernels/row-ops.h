@@ -15,6 +15,8 @@ inline std::size_t rowGrain(std::size_t columns) {
 // out[rows, columns] = bf16(bf16(x * rsqrt(mean(x^2) + eps)) * weight); out may be x.
 void rmsNorm(const bf16* x, const bf16* weight, float eps, std::size_t rows, std::size_t columns,
              bf16* out);
+// One row, in the caller.
+void rmsNormRow(const bf16* x, const bf16* weight, float eps, std::size_t columns, bf16* out);
 // residual = bf16(residual + x), then out = rmsNorm(residual).
 void addRmsNorm(bf16* residual, const bf16* x, const bf16* weight, float eps, std::size_t rows,
                 std::size_t columns, bf16* out);

@@ -1,0 +1,60 @@
+// The inner loops of attention in plain C++, and the choice among the variants.
+#include "attention-tile.h"
+#include "cpu.h"
+
+namespace quantlab {
+namespace {
+
+void scoreGroup(const bf16* query, std::size_t headDim, const bf16* keys, float* scores) {
+  float lanes[16] = {};
+  for (std::size_t pair = 0; pair < headDim / 2; pair++) {
+    const float even = bf16ToFloat(query[2 * pair]);
+    const float odd = bf16ToFloat(query[2 * pair + 1]);
+    const bf16* line = keys + pair * 32;
+    for (std::size_t lane = 0; lane < 16; lane++)
+      lanes[lane] += even * bf16ToFloat(line[2 * lane]) + odd * bf16ToFloat(line[2 * lane + 1]);
+  }
+  for (std::size_t lane = 0; lane < 16; lane++) scores[lane] = lanes[lane];
+}
+
+void score(const bf16* const* queries, std::size_t rows, std::size_t headDim, const KeyTile& tile,
+           float* scores) {
+  for (std::size_t row = 0; row < rows; row++)
+    for (std::size_t j = 0; j < tile.groups; j++)
+      scoreGroup(queries[row], headDim, tile.keys[j], scores + row * kTileKeys + 16 * j);
+}
+
+void accumulate(const float* weights, const float* factors, std::size_t rows, std::size_t columns,
+                const KeyTile& tile, float* sums) {
+  for (std::size_t row = 0; row < rows; row++) {
+    float* sum = sums + row * columns;
+    for (std::size_t d = 0; d < columns; d++) sum[d] *= factors[row];
+    for (std::size_t j = 0; j < tile.groups; j++) {
+      for (std::size_t key = 0; key < tile.counts[j]; key++) {
+        const float weight = weights[row * kTileKeys + 16 * j + key];
+        const bf16* value = tile.values[j] + key * columns;
+        for (std::size_t d = 0; d < columns; d++) sum[d] += weight * bf16ToFloat(value[d]);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+const TileLoops portableTileLoops{score, accumulate};
+
+const TileLoops& tileLoops() {
+#if defined(__x86_64__)
+  switch (activeIsa()) {
+    // An AMX score loop over the same key lines belongs here; its machines run AVX-512 until then.
+    case Isa::amx:
+    case Isa::avx512: return avx512TileLoops;
+    case Isa::avx2: return avx2TileLoops;
+    case Isa::portable:
+    case Isa::neon: break;
+  }
+#endif
+  return portableTileLoops;
+}
+
+}  // namespace quantlab
