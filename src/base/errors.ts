@@ -25,6 +25,10 @@ export const catalogue = {
   "request-invalid": 2,
   /** A request is longer than the model or the KV cache allows; becomes HTTP 400. */
   "request-too-long": 2,
+  /** A request names a model that this server does not serve; becomes HTTP 404. */
+  "model-not-served": 2,
+  /** A request brings no API key, or a wrong one; becomes HTTP 401. */
+  "key-refused": 2,
   /** The server's queue is full; becomes HTTP 429. */
   "server-busy": 4,
   /** The native addon is missing or was built for another Node. */

@@ -13,7 +13,7 @@ const samplingFields = {
   /** Must be the served name when given. */
   model: optional(z.string()),
   max_tokens: optional(z.int().min(1)),
-  /** Below this many tokens neither an end-of-sequence token nor a stop ends the text. */
+  /** Below this many tokens no end-of-sequence token and no stop token id ends the text. */
   min_tokens: optional(count),
   temperature: optional(z.number().min(0).max(2)),
   top_p: optional(z.number().gt(0).max(1)),

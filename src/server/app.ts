@@ -1,0 +1,109 @@
+/** The HTTP server: routes, limits, the API key, and an orderly end. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { type FastifyInstance, fastify } from "fastify";
+import { QuantlabError } from "../base/errors.ts";
+import { log } from "../base/log.ts";
+import { addChat } from "./chat.ts";
+import { addCompletions } from "./completions.ts";
+import { toErrorAnswer } from "./errors.ts";
+import { addHealth } from "./health.ts";
+import { addModels } from "./models.ts";
+import { createMetrics } from "./prometheus.ts";
+import type { ServiceOptions } from "./service.ts";
+
+export interface AppOptions extends ServiceOptions {
+  /** Asked for as a bearer token everywhere but at /health; undefined lets everyone in. */
+  readonly apiKey: string | undefined;
+}
+
+/** A million token ids of eight digits: longer prompts than any model here takes. */
+const bodyLimitBytes = 8 * 2 ** 20;
+
+/** Longer than clients keep an idle socket, so that it is the client who closes it, never a race. */
+const keepAliveMs = 75_000;
+
+/** Routes without a socket: for tests by `inject`, and for `listen`. */
+export function createApp(options: AppOptions): FastifyInstance {
+  const app = fastify({ bodyLimit: bodyLimitBytes, keepAliveTimeout: keepAliveMs });
+  const service = {
+    ...options,
+    metrics: createMetrics(options.host, options.modelName),
+    createdSeconds: Math.floor(options.clock.wallMs() / 1000),
+  };
+  if (options.apiKey !== undefined) requireKey(app, options.apiKey);
+  app.setErrorHandler((error, request, reply) => {
+    const { status, body } = toErrorAnswer(error);
+    if (status === 500) log.error({ err: error, url: request.url }, "a request failed");
+    return reply.code(status).send(body);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const message = `there is no ${request.method} ${request.url}; see GET /v1/models and POST /v1/chat/completions`;
+    const type = "invalid_request_error";
+    return reply.code(404).send({ error: { message, type, param: null, code: "not_found" } });
+  });
+  addCompletions(app, service);
+  addChat(app, service);
+  addModels(app, service);
+  addHealth(app, service);
+  return app;
+}
+
+function requireKey(app: FastifyInstance, apiKey: string): void {
+  // Digests have one length, which the comparison needs, and hide the key's own.
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  const wanted = digest(`Bearer ${apiKey}`);
+  app.addHook("onRequest", async (request) => {
+    if (request.url === "/health") return;
+    if (timingSafeEqual(digest(request.headers.authorization ?? ""), wanted)) return;
+    throw new QuantlabError("key-refused", "the API key is missing or wrong", {
+      hint: "send the header Authorization: Bearer KEY, with the server's --api-key",
+    });
+  });
+}
+
+/**
+ * Listens and returns the address to talk to.
+ * @param port 0 takes a free one
+ * @throws usage when the port is taken or not ours to take
+ */
+export async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    const why =
+      code === "EADDRINUSE"
+        ? "another program listens there already"
+        : code === "EACCES"
+          ? "this user may not take it"
+          : code === "EADDRNOTAVAIL" || code === "ENOTFOUND"
+            ? "this machine has no such address"
+            : undefined;
+    if (why === undefined) throw cause;
+    throw new QuantlabError("usage", `cannot listen on ${host}:${port}: ${why}`, {
+      hint: "pass another --port (0 takes a free one) or --host",
+      cause,
+    });
+  }
+  const address = app.server.address();
+  const bound = typeof address === "object" && address !== null ? address.port : port;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${bound}`;
+}
+
+/**
+ * Takes no more requests, lets those that run finish until `limit` settles, then ends the engine
+ * and every connection.
+ */
+export async function shutDown(
+  app: FastifyInstance,
+  { host }: Pick<AppOptions, "host">,
+  limit: Promise<void>,
+): Promise<void> {
+  const closed = app.close();
+  await Promise.race([host.idle(), limit]);
+  await host.stop();
+  // Streams that ended with the engine still have their error event to flush.
+  await new Promise((resolve) => setImmediate(resolve));
+  app.server.closeAllConnections();
+  await closed;
+}
