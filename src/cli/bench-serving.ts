@@ -66,7 +66,11 @@ export function benchServingCommand(): Command {
   addServerFlags(command);
   addPromptFlags(command);
   return command
-    .option("--request-rate <r>", "requests per second, or inf", positiveOrInfinite, Infinity)
+    .addOption(
+      new Option("--request-rate <r>", "requests per second, or inf")
+        .argParser(positiveOrInfinite)
+        .default(Infinity, "inf"),
+    )
     .option("--burstiness <b>", "1 Poisson, <1 clumped, inf constant", positiveOrInfinite, 1)
     .option("--max-concurrency <n>", "requests in flight at most", positiveInteger)
     .option("--num-warmups <n>", "requests of other prompts sent first", wholeNumber, 2)

@@ -50,6 +50,9 @@ const defaultStallTimeoutMs = 600_000;
 /** Idle sockets are dropped before common servers drop them (uvicorn: 5 s), or a send could race. */
 const keepAliveMs = 4_000;
 
+/** A server that is too busy for /health gets its sockets opened by the requests themselves. */
+const preconnectTimeoutMs = 5_000;
+
 /** A body ready for the socket, so that no JSON is made at the time of sending. */
 export function encodeCompletionRequest(completion: CompletionRequest): Buffer {
   return Buffer.from(
@@ -82,6 +85,23 @@ export class OpenAiClient {
       pipelining: 1,
       keepAliveTimeout: keepAliveMs,
     });
+  }
+
+  /**
+   * Opens `count` sockets by asking for /health on all of them at once, so that a burst does not
+   * wait for TCP. Failures are left for the requests themselves to meet.
+   */
+  async preconnect(count: number): Promise<void> {
+    const ask = () =>
+      this.#pool
+        .request({
+          path: endpointUrl(this.#options.baseUrl, "/health").pathname,
+          method: "GET",
+          headersTimeout: preconnectTimeoutMs,
+          bodyTimeout: preconnectTimeoutMs,
+        })
+        .then((response) => response.body.dump());
+    await Promise.allSettled(Array.from({ length: count }, ask));
   }
 
   /** Never rejects: a failure is an outcome with an error. */
