@@ -10,4 +10,30 @@ export interface CommandEntry {
 }
 
 /** In the order in which help shows them. */
-export const commands: readonly CommandEntry[] = [];
+export const commands: readonly CommandEntry[] = [
+  {
+    name: "run",
+    summary: "the whole lab: preflight, every format, analysis, report",
+    load: async () => (await import("./run.ts")).runCommand(),
+  },
+  {
+    name: "plan",
+    summary: "the cells that `run` would run, with predicted duration, memory and disk",
+    load: async () => (await import("./plan.ts")).planCommand(),
+  },
+  {
+    name: "doctor",
+    summary: "the preflight alone: what would run here, what not, and why",
+    load: async () => (await import("./doctor.ts")).doctorCommand(),
+  },
+  {
+    name: "bench",
+    summary: "throughput, latency or serving of a running server",
+    load: async () => (await import("./bench.ts")).benchCommand(),
+  },
+  {
+    name: "mock-server",
+    summary: "answers with a given TTFT and ITL: measures the load generator itself",
+    load: async () => (await import("./mock-server.ts")).mockServerCommand(),
+  },
+];

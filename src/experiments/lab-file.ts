@@ -49,8 +49,8 @@ const labFileSchema = labConfigSchema.partial().extend({
 });
 type LabFile = z.infer<typeof labFileSchema>;
 
-/** @throws file-not-found, config-invalid */
-export function readLabFile(path: string): LabDraft {
+/** @param profile over the file's own. @throws file-not-found, config-invalid */
+export function readLabFile(path: string, profile?: string): LabDraft {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -60,11 +60,11 @@ export function readLabFile(path: string): LabDraft {
       cause,
     });
   }
-  return parseLabFile(text, path);
+  return parseLabFile(text, path, profile);
 }
 
 /** @param path for messages. @throws config-invalid with "path:line" for each problem */
-export function parseLabFile(text: string, path: string): LabDraft {
+export function parseLabFile(text: string, path: string, profile?: string): LabDraft {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   const broken = document.errors[0];
@@ -75,7 +75,7 @@ export function parseLabFile(text: string, path: string): LabDraft {
     });
   }
   const parsed = labFileSchema.safeParse(document.toJS() ?? {});
-  if (parsed.success) return merge(parsed.data);
+  if (parsed.success) return merge(parsed.data, profile ?? parsed.data.profile ?? "standard");
   const problems = parsed.error.issues.map(withKeys).map((issue) => {
     const node = nearestNode(document, issue.path);
     const line = node === undefined ? 1 : lines.linePos(node).line;
@@ -111,8 +111,8 @@ function nearestNode(
 }
 
 /** Only the experiments that the file names are run; memory costs nothing and always is. */
-function merge(file: LabFile): LabDraft {
-  const { draft } = profileByName(file.profile ?? "standard");
+function merge(file: LabFile, profile: string): LabDraft {
+  const { draft } = profileByName(profile);
   return {
     ...draft,
     ...file,

@@ -1,0 +1,64 @@
+/** The flags that run, plan and doctor share, and how they become a configuration. */
+import { type Command, Option } from "commander";
+import { applyOverrides, type LabOverrides } from "../experiments/complete.ts";
+import { readLabFile } from "../experiments/lab-file.ts";
+import { type LabDraft, profileByName, profiles } from "../experiments/profiles.ts";
+import { formats } from "../formats/registry.ts";
+import { targets } from "../targets/registry.ts";
+import { positiveInteger, wholeNumber } from "./bench-server.ts";
+
+export interface LabOptions {
+  readonly profile?: string;
+  readonly model?: string;
+  readonly formats?: readonly string[];
+  readonly target?: string;
+  readonly baseUrl?: string;
+  readonly threads?: number;
+  readonly seed?: number;
+  readonly repeats?: number;
+  readonly out: string;
+}
+
+const commaSeparated = (text: string) => text.split(",").map((word) => word.trim());
+const namesOf = (list: readonly { name: string }[]) => list.map((item) => item.name);
+
+export function addLabFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--profile <name>", "how much to measure (default: quick, or the file's)").choices(
+        namesOf(profiles),
+      ),
+    )
+    .option("--model <model>", "dummy:SHAPE, bundled, or a checkpoint's folder")
+    .option("--formats <list>", `of ${namesOf(formats).join(",")}`, commaSeparated)
+    .addOption(new Option("--target <name>", "what serves the model").choices(namesOf(targets)))
+    .option("--base-url <url>", "of the server, for --target endpoint")
+    .option("--threads <n>", "threads of the embedded server (default: all cores)", positiveInteger)
+    .option("--repeats <n>", "times that every cell is measured", positiveInteger)
+    .option("--seed <n>", "of prompts, arrivals and dummy weights", wholeNumber)
+    .option("--out <folder>", "folder that holds the runs", "runs");
+}
+
+/** File or profile, with the flags over it. @throws usage, config-invalid, file-not-found */
+export function draftOf(file: string | undefined, options: LabOptions): LabDraft {
+  const overrides: LabOverrides = {
+    model: options.model,
+    formats: options.formats,
+    target: options.target ?? (options.baseUrl === undefined ? undefined : "endpoint"),
+    baseUrl: options.baseUrl,
+    threads: options.threads,
+    seed: options.seed,
+    repeats: options.repeats,
+  };
+  const draft =
+    file === undefined
+      ? profileByName(options.profile ?? "quick").draft
+      : readLabFile(file, options.profile);
+  return applyOverrides(draft, overrides);
+}
+
+/** Whether anything was said about what to measure. */
+export function saysAnything(file: string | undefined, options: LabOptions): boolean {
+  const { out: _, ...rest } = options;
+  return file !== undefined || Object.values(rest).some((value) => value !== undefined);
+}
