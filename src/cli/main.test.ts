@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { commands } from "./commands.ts";
-import { main, packageVersion } from "./main.ts";
+import { main } from "./main.ts";
+import { packageVersion } from "./version.ts";
 
 /** Runs a command line and collects what it prints. */
 async function runMain(...argv: string[]): Promise<{ code: number; out: string; err: string }> {

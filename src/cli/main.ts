@@ -1,8 +1,8 @@
 /** Entry of the binary: finds the command that argv names, runs it, and turns errors into exit codes. */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { describeError, exitCodeOf, QuantlabError } from "../base/errors.ts";
 import { type CommandEntry, commands } from "./commands.ts";
+import { packageVersion } from "./version.ts";
 
 const intro = "Which number format to serve a language model in: BF16, FP8 or AWQ-INT4, measured.";
 
@@ -15,12 +15,6 @@ Examples:
 
 Exit codes: 0 done; 1 a measured threshold failed; 2 wrong usage or configuration;
 3 the preflight refused; 4 a target failed; 5 interrupted, resumable; 70 a bug of ours.`;
-
-/** The package's version, from package.json. */
-export function packageVersion(): string {
-  const path = new URL("../../package.json", import.meta.url);
-  return String(JSON.parse(readFileSync(path, "utf8")).version);
-}
 
 /**
  * Runs one command line. Results go to stdout, everything else to stderr.

@@ -54,15 +54,20 @@ function planJson(plan: Plan, machine: Machine): unknown {
 export function planText(plan: Plan): string {
   const table = renderTable({
     title: `Plan for ${plan.config.model} (profile ${plan.config.profile})`,
-    header: ["cell", "predicted", "memory", "disk", "note"],
+    header: ["cell", "predicted", "memory", "disk"],
     rows: plan.blocks.flatMap(blockRows),
-    left: [4],
   });
   const total =
     plan.predictedMs === 0
       ? "not predicted: the model is not here"
       : `about ${formatDuration(plan.predictedMs)}`;
-  return `${table}\nIn all: ${total}, ${formatBytes(significantBytes(plan.diskBytes))} on disk.\n`;
+  const skips = new Set(
+    plan.blocks.flatMap(({ cells }) =>
+      cells.flatMap(({ key, skip }) => (skip === undefined ? [] : [`${key.experiment}: ${skip}`])),
+    ),
+  );
+  const skipped = [...skips].map((line) => `Skipped: ${line}\n`).join("");
+  return `${table}\n${skipped}In all: ${total}, ${formatBytes(significantBytes(plan.diskBytes))} on disk.\n`;
 }
 
 function blockRows(block: PlannedBlock): string[][] {
@@ -70,15 +75,18 @@ function blockRows(block: PlannedBlock): string[][] {
   const start =
     block.startMs === 0
       ? []
-      : [[`${block.entry.label}: server start`, formatDuration(block.startMs), memory, "", ""]];
+      : [[`${block.entry.label}: server start`, formatDuration(block.startMs), memory, ""]];
   const cells = block.cells.map((cell) => [
     cellPath(cell.key),
-    cell.predictedMs === 0 ? "" : formatDuration(cell.predictedMs),
+    cell.skip === undefined ? predictionOf(cell.predictedMs) : "skipped",
     "",
     formatBytes(significantBytes(cell.diskBytes)),
-    cell.skip === undefined ? "" : `skipped: ${cell.skip}`,
   ]);
   return [...start, ...cells];
+}
+
+function predictionOf(ms: number): string {
+  return ms === 0 ? "" : formatDuration(ms);
 }
 
 /** A prediction has no more than two digits that mean anything. */

@@ -8,7 +8,7 @@ import type { Machine } from "../results/run.ts";
 import { listRuns, RunStore } from "../results/store.ts";
 import { draftOf, type LabOptions, saysAnything } from "./lab-options.ts";
 import type { Progress } from "./progress.ts";
-import { type PreparedRun, plainConfig } from "./run.ts";
+import { type PreparedRun, plainConfig } from "./prepared-run.ts";
 
 /** The folder that --resume names, or the latest run in --out. @throws file-not-found */
 export async function findRun(resume: string | true, out: string): Promise<string> {

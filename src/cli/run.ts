@@ -10,16 +10,17 @@ import type { LabConfig } from "../experiments/config.ts";
 import { drawPlan, hashesOf, requireSameRequests, writeRequests } from "../experiments/frozen.ts";
 import { blockMs, type Plan, planRun } from "../experiments/plan.ts";
 import { preflight, refuseOnFailure } from "../experiments/preflight.ts";
-import { type CellResult, cellPath, type Machine } from "../results/run.ts";
+import { type CellResult, cellPath } from "../results/run.ts";
 import { RunStore } from "../results/store.ts";
 import { createTarget } from "../targets/registry.ts";
 import { addLabFlags, draftOf, type LabOptions } from "./lab-options.ts";
 import { measureMachine } from "./machine.ts";
-import { packageVersion } from "./main.ts";
+import { type PreparedRun, plainConfig } from "./prepared-run.ts";
 import { Progress } from "./progress.ts";
 import { finishRun } from "./run-end.ts";
 import { runProgress } from "./run-progress.ts";
 import { findRun, openRun } from "./run-resume.ts";
+import { packageVersion } from "./version.ts";
 
 const examples = `
 Examples:
@@ -32,13 +33,6 @@ Examples:
 interface RunOptions extends LabOptions {
   readonly resume?: string | true;
   readonly json?: boolean;
-}
-
-/** A run that is ready to go on: everything that the executor needs. */
-export interface PreparedRun {
-  readonly plan: Plan;
-  readonly store: RunStore;
-  readonly machine: Machine;
 }
 
 export function runCommand(): Command {
@@ -106,11 +100,6 @@ async function prepareNew(
   });
   await writeRequests(store.folder, requests);
   return { plan, store, machine };
-}
-
-/** Without keys that are undefined: what is stored and hashed is JSON. */
-export function plainConfig(config: LabConfig): Record<string, unknown> {
-  return JSON.parse(JSON.stringify(config));
 }
 
 /** "20261124-051200-quick-llama-3.2-1b": sorts by time, says what it is. */

@@ -135,8 +135,7 @@ function checkFormat(entry: LabConfig["formats"][number], config: LabConfig, pla
         : resolveModel(entry.checkpoint);
     if (model === undefined) return `${format.title}, as the server has it`;
     const bits = format.bitsPerWeight(model.config.hiddenSize, format.resolve(model.config));
-    const how = model.config.quantization === undefined ? "quantized while loading" : "as stored";
-    return `${format.title}, ${significant(bits, 4)} bits per weight, ${how}`;
+    return `${format.title}; ${significant(bits, 4)} bits per weight`;
   });
 }
 
