@@ -1,7 +1,7 @@
 /** Everything that is concluded from one run, as data for the terminal, the page and Markdown. */
 import type { Run } from "../results/run.ts";
 import { cellPath } from "../results/run.ts";
-import { type BoundCell, boundCells, boundFinding } from "./bound.ts";
+import { type BoundCell, boundCells, boundFinding, boundTable } from "./bound.ts";
 import { crossoverFinding, type RowCrossover, rowCrossovers } from "./crossovers.ts";
 import { expectedFindings, expectedTable } from "./expected.ts";
 import type { Finding, Table } from "./finding.ts";
@@ -17,7 +17,7 @@ export interface Incident {
 }
 
 export interface Analysis {
-  /** The result table first, then expected against measured. */
+  /** The result table first, then floors beside measurements, then expectations. */
   readonly tables: readonly Table[];
   readonly findings: readonly Finding[];
   readonly recommendation: Recommendation;
@@ -34,6 +34,7 @@ export function analyzeRun(run: Run): Analysis {
   return {
     tables: [
       resultTable(run, crossovers),
+      ...(bounds.length === 0 ? [] : [boundTable(bounds)]),
       ...(expected.length === 0 ? [] : [expectedTable(expected)]),
     ],
     findings: [

@@ -88,14 +88,14 @@ function objectivesOf(run: Run): Objective[] {
   for (const setting of serving) {
     objectives.push({
       id: `ttft/${setting}`,
-      title: `first token (TTFT, ${settingTitle(setting)})`,
+      title: `the first token ${atRate(setting)} (TTFT)`,
       place: { experiment: "serving", setting, figure: "ttftMsMedian" },
       better: "lower",
       decides: true,
     });
     objectives.push({
       id: `itl/${setting}`,
-      title: `smooth stream (ITL, ${settingTitle(setting)})`,
+      title: `the stream ${atRate(setting)} (ITL)`,
       place: { experiment: "serving", setting, figure: "itlMsMedian" },
       better: "lower",
       decides: true,
@@ -109,6 +109,10 @@ function objectivesOf(run: Run): Objective[] {
     decides: false,
   });
   return objectives;
+}
+
+function atRate(setting: string): string {
+  return setting === "rate-inf" ? "when saturated" : `at ${settingTitle(setting)}`;
 }
 
 interface Ranked {

@@ -12,6 +12,7 @@ export const fp8 = {
   name: "fp8",
   title: "FP8 E4M3, per-channel weight scales, dynamic per-token activation scales",
   compute: "bf16",
+  operands: "fp8",
   bitsPerWeight: (columns) => 8 + 32 / columns,
   resolve: () => ({}),
   detect: isFp8Config,

@@ -1,0 +1,163 @@
+/** Output tokens per second against batch size, with every crossover marked. */
+import type { Analysis } from "../../analysis/analyze.ts";
+import { rowsOf, settingTitle } from "../../analysis/cells.ts";
+import { throughputCurve } from "../../analysis/crossovers.ts";
+import type { Table } from "../../analysis/finding.ts";
+import { meanInterval } from "../../analysis/interval.ts";
+import { asText } from "../../analysis/wording.ts";
+import type { Run } from "../../results/run.ts";
+import { type Chart, logAxis, rowScale, type Spec } from "./chart.ts";
+
+interface Point {
+  readonly row: string;
+  readonly batch: number;
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+interface Mark {
+  readonly batch: number;
+  readonly text: string;
+}
+
+export const throughput: Chart = {
+  id: "throughput",
+  figure(run, analysis) {
+    const points = pointsOf(run);
+    const batches = [...new Set(points.map(({ batch }) => batch))].sort((a, b) => a - b);
+    if (batches.length < 2) return undefined;
+    const marks = marksOf(analysis);
+    return {
+      id: "throughput",
+      title: "Throughput against batch size",
+      caption: captionOf(analysis, points, batches),
+      spec: (width) => specOf(rowsOf(run), points, marks, batches, width),
+      data: dataOf(rowsOf(run), points, batches),
+    };
+  },
+};
+
+function pointsOf(run: Run): Point[] {
+  return rowsOf(run).flatMap((row) =>
+    throughputCurve(run, row).map(({ batch, values }) => {
+      const { value, low = value, high = value } = meanInterval(values);
+      return { row, batch, value, low: Math.max(low, value / 10), high };
+    }),
+  );
+}
+
+function marksOf(analysis: Analysis): Mark[] {
+  return analysis.crossovers.flatMap(({ measured, label, reference }) =>
+    (measured?.batches ?? []).map((batch) => ({
+      batch,
+      text: `${label} = ${reference} at ${asText(batch)}`,
+    })),
+  );
+}
+
+function specOf(
+  rows: readonly string[],
+  points: readonly Point[],
+  marks: readonly Mark[],
+  batches: readonly number[],
+  width: number,
+): Spec {
+  const x = {
+    field: "batch",
+    type: "quantitative",
+    scale: { type: "log", base: 2, domain: [batches[0], batches.at(-1)], nice: false },
+    axis: { values: batches, format: "~f", title: "batch size (sequences)" },
+  };
+  const values = points.flatMap(({ low, high }) => [low, high]);
+  const y = { field: "value", ...logAxis(values, "output tokens per second") };
+  const { color, shape } = rowScale(rows);
+  const text = { field: "text", type: "nominal" };
+  return {
+    width,
+    height: 300,
+    layer: [
+      {
+        data: { values: marks },
+        mark: { type: "rule", strokeDash: [5, 4], color: "currentColor", opacity: 0.7 },
+        encoding: { x },
+      },
+      {
+        data: { values: marks },
+        mark: {
+          type: "text",
+          align: "right",
+          angle: 270,
+          dy: -6,
+          fontSize: 11,
+          color: "currentColor",
+        },
+        encoding: { x, y: { value: 8 }, text },
+      },
+      {
+        data: { values: points },
+        mark: { type: "rule", strokeWidth: 1.5 },
+        encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color },
+      },
+      {
+        data: { values: points },
+        mark: { type: "line", strokeWidth: 2 },
+        encoding: { x, y, color },
+      },
+      {
+        data: { values: points },
+        mark: { type: "point", filled: true, size: 70, opacity: 1 },
+        encoding: { x, y, color, shape },
+      },
+    ],
+  };
+}
+
+function captionOf(
+  { crossovers }: Analysis,
+  points: readonly Point[],
+  batches: readonly number[],
+): string {
+  const top = batches.at(-1);
+  const best = points.filter(({ batch }) => batch === top).sort((a, b) => b.value - a.value)[0];
+  const crossing = crossovers.flatMap(({ measured, label, reference }) =>
+    measured?.kind === "one"
+      ? [`${label} and ${reference} change places at batch ${asText(measured.batches[0] ?? 0)}`]
+      : [],
+  );
+  const places =
+    crossing.length === 0
+      ? "No pair with the first row changes places once."
+      : `${crossing.join("; ")} (dashed).`;
+  const lead =
+    best === undefined
+      ? ""
+      : `At batch ${top}, ${best.row} gives the most: ${asText(best.value)} tokens per second. `;
+  return `${lead}${places} Both axes are logarithmic; bars are 95 % intervals where cells were repeated.`;
+}
+
+function dataOf(
+  rows: readonly string[],
+  points: readonly Point[],
+  batches: readonly number[],
+): Table {
+  return {
+    title: "Output tokens per second",
+    columns: [
+      { id: "row", title: "format", unit: "" },
+      ...batches.map((batch) => ({
+        id: `batch-${batch}`,
+        title: settingTitle(`batch-${batch}`),
+        unit: "tok/s",
+      })),
+    ],
+    rows: rows.map((row) => ({
+      row,
+      ...Object.fromEntries(
+        points
+          .filter((point) => point.row === row)
+          .map(({ batch, value }) => [`batch-${batch}`, asText(value)]),
+      ),
+    })),
+  };
+}

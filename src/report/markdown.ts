@@ -1,0 +1,49 @@
+/** The verdict and the tables as Markdown, for a pull request. */
+import { analyzeRun } from "../analysis/analyze.ts";
+import type { Table } from "../analysis/finding.ts";
+import type { Run } from "../results/run.ts";
+import { subtitleOf, titleOf } from "./prose.ts";
+import { columnTitle, valueText } from "./quantity-text.ts";
+
+export function renderMarkdown(runs: readonly Run[]): string {
+  return runs.map(runMarkdown).join("\n---\n\n");
+}
+
+function runMarkdown(run: Run): string {
+  const { recommendation, tables, incidents } = analyzeRun(run);
+  const list = (items: readonly string[]) => items.map((item) => `- ${escapeMarkdown(item)}\n`);
+  const [results, ...others] = tables;
+  const failed = incidents.map(({ path, kind, reason }) => `${path}: ${kind} (${reason})`);
+  return [
+    `## ${escapeMarkdown(titleOf(run))}\n\n${escapeMarkdown(subtitleOf(run))}\n\n`,
+    `**${escapeMarkdown(recommendation.answer)}**\n\n`,
+    results === undefined ? "" : `${tableMarkdown(results)}\n`,
+    ...list(recommendation.objectives.map(({ claim }) => claim)),
+    ...list(recommendation.caveats),
+    ...others.map((table) => `\n### ${table.title}\n\n${tableMarkdown(table)}`),
+    failed.length === 0 ? "" : "\n### Cells without valid figures\n\n",
+    ...list(failed),
+  ].join("");
+}
+
+/** GitHub's table syntax; one line a row. */
+export function tableMarkdown(table: Table): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |\n`;
+  const numeric = (id: string) => table.rows.some((row) => typeof row[id] === "object");
+  return [
+    line(table.columns.map((column) => escapeMarkdown(columnTitle(column)))),
+    line(table.columns.map(({ id }) => (numeric(id) ? "---:" : "---"))),
+    ...table.rows.map((row) =>
+      line(table.columns.map(({ id }) => escapeMarkdown(valueText(row[id])))),
+    ),
+  ].join("");
+}
+
+/** No markup and no HTML out of labels and reasons; a cell stays on its line. */
+export function escapeMarkdown(text: string): string {
+  return text
+    .replace(/\s+/g, " ")
+    .replace(/[\\`*_[\]|~]/g, "\\$&")
+    .replace(/&/g, "&amp;")
+    .replace(/</g, "&lt;");
+}

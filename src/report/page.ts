@@ -1,0 +1,185 @@
+/** The report: one HTML file with everything in it, readable without scripts and without a network. */
+import { readFileSync } from "node:fs";
+import type { Analysis } from "../analysis/analyze.ts";
+import type { Finding } from "../analysis/finding.ts";
+import type { Run } from "../results/run.ts";
+import type { Figure } from "./charts/chart.ts";
+import { charts } from "./charts/registry.ts";
+import { Html, html } from "./html.ts";
+import { definitionsOf, factsOf, methodOf, subtitleOf, titleOf } from "./prose.ts";
+import { renderSvg } from "./render.ts";
+import { tableHtml, transposed } from "./table-html.ts";
+
+/** Plot widths: the page's column, and a phone of 375 pixels. */
+const widePlot = 560;
+const narrowPlot = 250;
+
+const style = readFileSync(new URL("./style.css", import.meta.url), "utf8");
+
+/** A run with its analysis, and where its cells are as seen from the page. */
+export interface ReportedRun {
+  readonly run: Run;
+  readonly analysis: Analysis;
+  /** Prefix of links to a cell's folder; undefined when the page lies outside of the run's folder. */
+  readonly cellsBase: string | undefined;
+}
+
+export async function renderPage(runs: readonly ReportedRun[]): Promise<string> {
+  const sections: Html[] = [];
+  for (const [index, entry] of runs.entries())
+    sections.push(await runSection(entry, `run${index}`));
+  const first = runs[0];
+  const title = first === undefined ? "no run" : titleOf(first.run);
+  // The policy is the promise: nothing is loaded, whatever a run's labels contain.
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>quantlab: ${title}</title>
+<style>${new Html(style)}</style>
+</head>
+<body>
+${runs.length > 1 ? contents(runs) : undefined}
+<main>
+${sections}
+</main>
+</body>
+</html>
+`;
+  return page.text;
+}
+
+function contents(runs: readonly ReportedRun[]): Html {
+  const links = runs.map(
+    ({ run }, index) => html`<li><a href="#run${index}">${titleOf(run)}</a></li>`,
+  );
+  return html`<nav aria-label="Runs"><p>${runs.length} runs:</p><ul>${links}</ul></nav>`;
+}
+
+async function runSection(entry: ReportedRun, id: string): Promise<Html> {
+  const { run, analysis } = entry;
+  const [results, ...tables] = analysis.tables;
+  return html`<section id="${id}" aria-labelledby="${id}-title">
+<h1 id="${id}-title">${titleOf(run)}</h1>
+<p class="quiet">${subtitleOf(run)}</p>
+${verdict(entry)}
+<h2>Result</h2>
+${results === undefined ? undefined : tableHtml(transposed(results))}
+<h2>Figures</h2>
+${await figures(entry, id)}
+<h2>Findings</h2>
+${findings(entry)}
+${tables.map((table) => html`<h2>${table.title}</h2>${tableHtml(table)}`)}
+<h2>Validity</h2>
+${validity(entry)}
+<h2>Method</h2>
+${method(run)}
+</section>`;
+}
+
+function verdict({ analysis }: ReportedRun): Html {
+  const { answer, objectives, caveats, flips, verdict: decided } = analysis.recommendation;
+  const list = (title: string, items: readonly string[]) =>
+    items.length === 0
+      ? undefined
+      : html`<h3>${title}</h3><ul>${items.map((item) => html`<li>${item}</li>`)}</ul>`;
+  return html`<div class="verdict ${decided}">
+<p class="answer">${answer}</p>
+${list(
+  "Why",
+  objectives.map(({ claim }) => claim),
+)}
+${list("Not in this answer", caveats)}
+${list("What would change it", flips)}
+</div>`;
+}
+
+async function figures({ run, analysis }: ReportedRun, id: string): Promise<Html[]> {
+  const drawn: Html[] = [];
+  for (const chart of charts) {
+    const figure = chart.figure(run, analysis);
+    if (figure !== undefined) drawn.push(await figureHtml(figure, `${id}-${figure.id}`));
+  }
+  return drawn.length > 0 ? drawn : [html`<p>No cell of this run can be drawn.</p>`];
+}
+
+/** Two drawings, of which the style sheet shows one: text keeps its size on a phone. */
+async function figureHtml(figure: Figure, id: string): Promise<Html> {
+  const label = `${figure.title}. ${figure.caption}`;
+  const wide = await renderSvg(figure.spec(widePlot), `${id}-w`, label);
+  const narrow = await renderSvg(figure.spec(narrowPlot), `${id}-n`, label);
+  return html`<figure id="${id}">
+<h3>${figure.title}</h3>
+<div class="wide">${new Html(wide)}</div>
+<div class="narrow">${new Html(narrow)}</div>
+<figcaption>${figure.caption}</figcaption>
+<details><summary>Numbers of this figure</summary>${tableHtml(figure.data)}</details>
+</figure>
+`;
+}
+
+/** Everything that the verdict and the tables do not say already. */
+function findings({ analysis, cellsBase }: ReportedRun): Html {
+  const shown = analysis.findings.filter(
+    ({ id }) => !/^(best|bound|expected|published\/note)\//.test(id),
+  );
+  if (shown.length === 0) return html`<p>Nothing could be concluded from the finished cells.</p>`;
+  const items = shown.map(
+    (finding) => html`<li>${mark(finding)}${finding.claim}${evidence(finding, cellsBase)}</li>\n`,
+  );
+  return html`<ul class="findings">${items}</ul>`;
+}
+
+function mark({ id, verdict: word }: Finding): Html | undefined {
+  if (word === "info") return undefined;
+  // "no" to the question whether two formats cross is nothing bad.
+  const neutral = word === "no" && id.startsWith("crossover/");
+  return html`<span class="mark ${neutral ? "" : word}">${neutral ? "none" : word}</span>`;
+}
+
+/** Links to the records behind a claim, or their names where they are not beside the page. */
+function evidence({ evidence: paths }: Finding, base: string | undefined): Html | undefined {
+  if (paths.length === 0) return undefined;
+  const items = paths.map((path) =>
+    base === undefined
+      ? html`<li><code>${path}</code></li>`
+      : html`<li><a href="${encodeURI(`${base}cells/${path}/result.json`)}">${path}</a></li>`,
+  );
+  const cells = paths.length === 1 ? "1 cell" : `${paths.length} cells`;
+  return html`<details><summary class="quiet">from ${cells}</summary><ul>${items}</ul></details>`;
+}
+
+function validity({ analysis, run }: ReportedRun): Html {
+  const { incidents } = analysis;
+  const total = run.manifest.cells.length;
+  if (incidents.length === 0)
+    return html`<p>All ${total} cells finished and passed every gate.</p>`;
+  return html`<p>${total - incidents.length} of ${total} cells finished and passed every gate.</p>
+${tableHtml({
+  title: "Cells without valid figures",
+  columns: [
+    { id: "cell", title: "cell", unit: "" },
+    { id: "kind", title: "what", unit: "" },
+    { id: "reason", title: "why", unit: "" },
+  ],
+  rows: incidents.map(({ path, kind, reason }) => ({ cell: path, kind, reason })),
+})}`;
+}
+
+function method(run: Run): Html {
+  const pair = ([name, value]: readonly [string, string]) =>
+    html`<dt>${name}</dt><dd><code>${value}</code></dd>`;
+  const definition = ({ name, text }: { name: string; text: string }) =>
+    html`<dt>${name}</dt><dd>${text}</dd>`;
+  return html`<ul>${methodOf(run).map((sentence) => html`<li>${sentence}</li>`)}</ul>
+<h3>Metrics</h3>
+<dl>${definitionsOf().map(definition)}</dl>
+<h3>Machine and configuration</h3>
+<dl>${factsOf(run).map(pair)}</dl>
+<details><summary>Whole configuration</summary>
+<pre tabindex="0">${JSON.stringify(run.manifest.config, null, 2)}</pre></details>
+<details><summary>Hashes of the frozen requests</summary>
+<dl>${Object.entries(run.manifest.requestHashes).map(pair)}</dl></details>`;
+}

@@ -1,0 +1,25 @@
+/** A quantity as the table, the page and Markdown print it. */
+import type { Quantity, Table } from "../analysis/finding.ts";
+import { asPercent, asText } from "../analysis/wording.ts";
+
+export type TableValue = Table["rows"][number][string];
+
+/** "10.2", "23.1 (68 %)", "10.2 [9.9, 10.5]", "—" where nothing is known. */
+export function valueText(value: TableValue): string {
+  if (value === undefined) return "—";
+  if (typeof value === "string") return value;
+  return `${asText(value.value)}${intervalText(value)}${fractionText(value)}`;
+}
+
+function intervalText({ low, high }: Quantity): string {
+  return low === undefined || high === undefined ? "" : ` [${asText(low)}, ${asText(high)}]`;
+}
+
+function fractionText({ ceiling }: Quantity): string {
+  return ceiling === undefined ? "" : ` (${asPercent(ceiling.fraction)})`;
+}
+
+/** Title and unit of a column: "weights (GB)". */
+export function columnTitle({ title, unit }: Table["columns"][number]): string {
+  return unit === "" ? title : `${title} (${unit})`;
+}

@@ -1,0 +1,72 @@
+/** A table as HTML: caption, scoped headers, numbers to the right, its own scroll area when wide. */
+import type { Quantity, Table } from "../analysis/finding.ts";
+import { asPercent, asText } from "../analysis/wording.ts";
+import { type Html, html } from "./html.ts";
+import { columnTitle, type TableValue } from "./quantity-text.ts";
+
+export function tableHtml(table: Table): Html {
+  const [first, ...others] = table.columns;
+  if (first === undefined) return html``;
+  const numeric = new Set(others.filter(({ id }) => hasQuantity(table, id)).map(({ id }) => id));
+  const side = (id: string) => (numeric.has(id) ? "number" : "");
+  const head = table.columns.map(
+    ({ id, title, unit }) =>
+      html`<th scope="col" class="${side(id)}">${title}${unit === "" ? undefined : html`<span class="unit">${unit}</span>`}</th>`,
+  );
+  const rows = table.rows.map(
+    (row) =>
+      html`<tr><th scope="row">${textOf(row[first.id])}</th>${others.map(
+        ({ id }) => html`<td class="${side(id)}">${valueHtml(row[id])}</td>`,
+      )}</tr>\n`,
+  );
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="${table.title}">
+<table><caption>${table.title}</caption>
+<thead><tr>${head}</tr></thead>
+<tbody>${rows}</tbody></table></div>`;
+}
+
+/** Rows become columns: a result of few formats and many figures then fits a phone. */
+export function transposed(table: Table): Table {
+  const [first, ...others] = table.columns;
+  if (first === undefined) return table;
+  const labels = table.rows.map((row) => textOf(row[first.id]));
+  return {
+    title: table.title,
+    columns: [
+      { id: "figure", title: "figure", unit: "" },
+      ...labels.map((label, i) => ({ id: `row${i}`, title: label, unit: "" })),
+    ],
+    rows: others.map((column) => ({
+      figure: columnTitle(column),
+      ...Object.fromEntries(table.rows.map((row, i) => [`row${i}`, row[column.id]])),
+    })),
+  };
+}
+
+function hasQuantity(table: Table, id: string): boolean {
+  return table.rows.some((row) => typeof row[id] === "object");
+}
+
+function textOf(value: TableValue): string {
+  return typeof value === "object" ? asText(value.value) : (value ?? "—");
+}
+
+/** The value; below it, smaller, its interval and its share of the ceiling. */
+function valueHtml(value: TableValue): Html {
+  if (typeof value !== "object") return html`${value ?? "—"}`;
+  return html`${asText(value.value)}${under(value)}`;
+}
+
+function under({ low, high, ceiling }: Quantity): Html[] {
+  const lines: Html[] = [];
+  if (low !== undefined && high !== undefined) {
+    lines.push(html`<span class="under">${asText(low)} to ${asText(high)}</span>`);
+  }
+  if (ceiling !== undefined) {
+    const { fraction, label, value } = ceiling;
+    lines.push(
+      html`<span class="under">${asPercent(fraction)} of ${label} ${asText(value)}</span>`,
+    );
+  }
+  return lines;
+}

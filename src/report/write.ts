@@ -1,0 +1,37 @@
+/** Writes the report of one or more runs to a file. */
+import { mkdir } from "node:fs/promises";
+import { dirname, relative, resolve, sep } from "node:path";
+import { analyzeRun } from "../analysis/analyze.ts";
+import { writeFileAtomic } from "../results/atomic-file.ts";
+import type { Run } from "../results/run.ts";
+import { renderMarkdown } from "./markdown.ts";
+import { renderPage } from "./page.ts";
+
+/** The page of the runs as HTML. @returns the absolute path written */
+export async function writeReport(runs: readonly Run[], outPath: string): Promise<string> {
+  const path = resolve(outPath);
+  const page = await renderPage(
+    runs.map((run) => ({ run, analysis: analyzeRun(run), cellsBase: cellsBase(run, path) })),
+  );
+  await writeWhole(path, page);
+  return path;
+}
+
+export async function writeMarkdown(runs: readonly Run[], outPath: string): Promise<string> {
+  const path = resolve(outPath);
+  await writeWhole(path, renderMarkdown(runs));
+  return path;
+}
+
+async function writeWhole(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFileAtomic(path, text);
+}
+
+/** "" for a page in the run's folder; undefined when the run lies elsewhere, as links would break. */
+function cellsBase(run: Run, outPath: string): string | undefined {
+  const away = relative(dirname(outPath), resolve(run.folder));
+  if (away === "") return "";
+  const outside = away.startsWith("..") || resolve(away) === away;
+  return outside ? undefined : `${away.split(sep).join("/")}/`;
+}
