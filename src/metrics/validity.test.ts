@@ -1,0 +1,87 @@
+import { describe, expect, test } from "vitest";
+import type { RequestRecord } from "./record.ts";
+import { success } from "../../test/request-records.ts";
+import { assessValidity, type ValidityContext } from "./validity.ts";
+
+const context: ValidityContext = { loop: "open", ignoreEos: true, warmedUp: true };
+
+function reasons(records: readonly RequestRecord[], over: Partial<ValidityContext> = {}) {
+  const { valid, reasons: found } = assessValidity(records, { ...context, ...over });
+  expect(valid).toBe(found.length === 0);
+  return found;
+}
+
+/** Ten successes sent on time, one every 100 ms. */
+const clean = Array.from({ length: 10 }, (_, index) => {
+  const at = (index + 1) * 100;
+  return success({ index, intendedMs: at, sentMs: at, tokenTimesMs: [at + 50, at + 60] });
+});
+
+test("a clean cell passes every gate", () => {
+  expect(reasons(clean, { requestedRate: 10 })).toEqual([]);
+});
+
+describe("each gate objects with its numbers", () => {
+  test("failed requests", () => {
+    const failed = success({ error: { code: "stall", message: "the server sent nothing" } });
+    expect(reasons([...clean, failed])).toEqual([
+      "1 of 11 requests failed; the first: the server sent nothing",
+    ]);
+  });
+
+  test("nothing succeeded", () => {
+    expect(reasons([])).toEqual(["no request succeeded"]);
+  });
+
+  test("a late client, unless a cap or a closed loop holds requests back", () => {
+    const late = clean.map((r) => ({ ...r, intendedMs: r.intendedMs - 10.1 }));
+    expect(reasons(late)).toEqual([
+      "the load generator was late: p99 of sent minus intended is 10.1 ms, limit 10.0 ms",
+    ]);
+    expect(reasons(late, { loop: "capped" })).toEqual([]);
+    expect(reasons(late, { loop: "closed" })).toEqual([]);
+    expect(reasons(clean.map((r) => ({ ...r, intendedMs: r.intendedMs - 9.9 })))).toEqual([]);
+  });
+
+  test("lateness counts against TTFT where that is long", () => {
+    const slow = clean.map((r) => ({
+      ...r,
+      intendedMs: r.intendedMs - 40,
+      tokenTimesMs: [r.sentMs + 1000, r.sentMs + 1010],
+    }));
+    expect(reasons(slow)).toEqual([]);
+  });
+
+  test("answers of another length, where EOS is ignored", () => {
+    const short = clean.map((r) => (r.index === 3 ? { ...r, outputTokens: 1 } : r));
+    expect(reasons(short)).toEqual([
+      "1 of 10 answers have another length than requested although EOS is ignored; request 3: 1 of 2 tokens",
+    ]);
+    expect(reasons(short, { ignoreEos: false })).toEqual([]);
+  });
+
+  test("prompts that the server counts otherwise", () => {
+    const exactPromptTokens = new Map(clean.map((r) => [r.index, r.index === 2 ? 9 : 10]));
+    expect(reasons(clean, { exactPromptTokens })).toEqual([
+      "the server counted other prompt lengths in 1 requests; request 2: 10 tokens where 9 were sent",
+    ]);
+  });
+
+  test("several tokens in a chunk", () => {
+    const bundled = clean.map((r) => ({ ...r, outputTokens: 3, requestedOutputTokens: 3 }));
+    expect(reasons(bundled)).toEqual([
+      "a chunk carries 1.50 tokens on average, so ITL is per chunk and not per token; read TPOT",
+    ]);
+  });
+
+  test("a rate that was not offered; rate inf has none to keep", () => {
+    expect(reasons(clean, { requestedRate: 20 })).toEqual([
+      "20 requests/s were asked for and 10.0 were sent",
+    ]);
+    expect(reasons(clean, { requestedRate: Number.POSITIVE_INFINITY })).toEqual([]);
+  });
+
+  test("no warm-up", () => {
+    expect(reasons(clean, { warmedUp: false })).toEqual(["no warm-up ran before the measurement"]);
+  });
+});
