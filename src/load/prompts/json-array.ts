@@ -8,13 +8,13 @@ const openers = new Set([0x5b, 0x7b]);
 const closers = new Set([0x5d, 0x7d]);
 
 /**
- * Yields each element that is an object or an array, parsed.
+ * Yields each element that is an object or an array, parsed; reads `pieceBytes` at a time.
  * @throws file-not-found; dataset-invalid when the file is not such an array or is cut short
  */
-export async function* readJsonArray(path: string): AsyncGenerator<unknown> {
+export async function* readJsonArray(path: string, pieceBytes = 1 << 20): AsyncGenerator<unknown> {
   const splitter = new ElementSplitter();
   try {
-    for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    for await (const piece of createReadStream(path, { highWaterMark: pieceBytes })) {
       for (const element of splitter.feed(piece)) yield parse(element, path);
     }
   } catch (cause) {
