@@ -7,6 +7,7 @@ import { type LoadMode, type LoadResult, runLoad } from "../load/generator.ts";
 import type { RequestManifest } from "../load/request.ts";
 import type { RequestRecord } from "../metrics/record.ts";
 import { waitUntilReady } from "../openai/client.ts";
+import { positiveNumber } from "./option-values.ts";
 import { Progress } from "./progress.ts";
 
 /** Flags that say which server is measured. */
@@ -104,28 +105,4 @@ export function requireSuccess(records: readonly RequestRecord[]): void {
     `all ${failed.length} requests failed; the first: ${first.message}`,
     { hint: "look at the server's log" },
   );
-}
-
-/** Option parser: a finite number above 0. */
-export function positiveNumber(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && Number.isFinite(value) && value > 0) return value;
-  throw new QuantlabError("usage", `"${text}" is not a number above 0`);
-}
-
-/** Option parser: a whole number of at least 1. */
-export function positiveInteger(text: string): number {
-  const value = positiveNumber(text);
-  if (Number.isSafeInteger(value)) return value;
-  throw new QuantlabError("usage", `"${text}" is not a whole number above 0`);
-}
-
-/** Option parser: a whole number of at least 0. */
-export function wholeNumber(text: string): number {
-  return text.trim() === "0" ? 0 : positiveInteger(text);
-}
-
-/** Option parser: a number above 0 or "inf". */
-export function positiveOrInfinite(text: string): number {
-  return text.trim().toLowerCase() === "inf" ? Number.POSITIVE_INFINITY : positiveNumber(text);
 }

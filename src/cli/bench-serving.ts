@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import { Command, Option } from "commander";
 import { QuantlabError } from "../base/errors.ts";
 import { formatDuration, significant } from "../base/units.ts";
+import { resolveModel } from "../checkpoint/resolve.ts";
 import { arrivalOf } from "../load/arrivals/registry.ts";
 import { drawRequests } from "../load/draw.ts";
 import type { LoadResult } from "../load/generator.ts";
@@ -15,18 +16,22 @@ import type { Distribution, Slo, Summary } from "../metrics/summary-types.ts";
 import { assessValidity, type Validity } from "../metrics/validity.ts";
 import { toVllmResult } from "../metrics/vllm-result.ts";
 import { steadyState } from "../metrics/window.ts";
+import { loadTokenizer } from "../text/load.ts";
 import {
   addServerFlags,
   type BenchServer,
   connect,
-  positiveInteger,
-  positiveNumber,
-  positiveOrInfinite,
   requireSuccess,
   runBenchLoad,
   type ServerFlags,
-  wholeNumber,
 } from "./bench-server.ts";
+import {
+  positiveInteger,
+  positiveNumber,
+  positiveOrInfinite,
+  share,
+  wholeNumber,
+} from "./option-values.ts";
 import { renderTable } from "./table.ts";
 
 interface ServingFlags extends ServerFlags {
@@ -45,6 +50,7 @@ interface ServingFlags extends ServerFlags {
   readonly rangeRatio: number;
   readonly lengthScale: number;
   readonly vocabSize?: number;
+  readonly tokenizer?: string;
   readonly ignoreEos: boolean;
   readonly goodput?: string[];
   readonly seed: number;
@@ -95,9 +101,10 @@ function addPromptFlags(command: Command): Command {
     .option("--num-prompts <n>", "requests", positiveInteger, 200)
     .option("--input-len <n>", "prompt tokens (random)", positiveInteger, 1024)
     .option("--output-len <n>", "answer tokens; overrides the data set's", positiveInteger)
-    .option("--range-ratio <r>", "spread of random lengths, in [0, 1)", Number, 0)
+    .option("--range-ratio <r>", "spread of random lengths, in [0, 1)", share, 0)
     .option("--length-scale <f>", "factor on the data set's lengths", positiveNumber, 1)
     .option("--vocab-size <n>", "draw token ids below n (random, lengths)", positiveInteger)
+    .option("--tokenizer <model>", "counts prompt tokens: a checkpoint's folder or bundled")
     .option("--seed <n>", "of prompts and arrivals", wholeNumber, 0);
 }
 
@@ -180,9 +187,15 @@ function draw(flags: ServingFlags, count: number, seed: number): Promise<Request
     rangeRatio: flags.rangeRatio,
     lengthScale: flags.lengthScale,
     vocabSize: flags.vocabSize,
-    countTokens: undefined,
+    countTokens: flags.tokenizer === undefined ? undefined : counterOf(flags.tokenizer),
   });
   return drawRequests({ prompts, arrivals: arrivalOf(flags), count, seed });
+}
+
+/** Special tokens count, as in vLLM's sampling. @throws tokenizer-invalid, file-not-found */
+function counterOf(model: string): (text: string) => number {
+  const tokenizer = loadTokenizer(resolveModel(model));
+  return (text) => tokenizer.encode(text).length;
 }
 
 /** Warm-up prompts have a seed of their own: a repeated prompt would be found in a prefix cache. */

@@ -13,12 +13,11 @@ import {
   addServerFlags,
   type BenchServer,
   connect,
-  positiveInteger,
   requireSuccess,
   runBenchLoad,
   type ServerFlags,
-  wholeNumber,
 } from "./bench-server.ts";
+import { positiveInteger, wholeNumber } from "./option-values.ts";
 import { renderTable } from "./table.ts";
 
 interface ThroughputFlags extends ServerFlags {

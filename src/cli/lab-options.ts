@@ -5,7 +5,7 @@ import { readLabFile } from "../experiments/lab-file.ts";
 import { type LabDraft, profileByName, profiles } from "../experiments/profiles.ts";
 import { formats } from "../formats/registry.ts";
 import { targets } from "../targets/registry.ts";
-import { positiveInteger, wholeNumber } from "./bench-server.ts";
+import { positiveInteger, wholeNumber } from "./option-values.ts";
 
 export interface LabOptions {
   readonly profile?: string;

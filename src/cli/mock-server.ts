@@ -1,9 +1,8 @@
 /** `quantlab mock-server`: answers with a given TTFT and ITL, to measure the load generator itself. */
 import { once } from "node:events";
 import { Command } from "commander";
-import { QuantlabError } from "../base/errors.ts";
 import { startMockServer } from "../openai/mock-server.ts";
-import { positiveInteger, wholeNumber } from "./bench-server.ts";
+import { milliseconds, positiveInteger, wholeNumber } from "./option-values.ts";
 
 interface MockFlags {
   readonly ttftMs: number;
@@ -21,8 +20,8 @@ Example: what the client adds to TTFT and ITL on this machine
 export function mockServerCommand(): Command {
   return new Command("mock-server")
     .description("a server with known latencies, to measure the load generator itself")
-    .option("--ttft-ms <ms>", "from a request's arrival to its first token", duration, 50)
-    .option("--itl-ms <ms>", "between tokens", duration, 10)
+    .option("--ttft-ms <ms>", "from a request's arrival to its first token", milliseconds, 50)
+    .option("--itl-ms <ms>", "between tokens", milliseconds, 10)
     .option("--tokens-per-chunk <n>", "tokens in each event", positiveInteger, 1)
     .option("--port <n>", "on 127.0.0.1; 0 picks a free one", wholeNumber, 0)
     .option("--json", "the ready line as JSON on stdout", false)
@@ -39,10 +38,4 @@ async function runMockServer(flags: MockFlags): Promise<void> {
   );
   await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
   await server.close();
-}
-
-function duration(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
-  throw new QuantlabError("usage", `"${text}" is not a number of milliseconds`);
 }

@@ -189,8 +189,8 @@ class Cell {
     else this.#failed++;
     const { onRecord, onProgress, clock, manifest } = this.#options;
     if (onRecord !== undefined) this.#delivered = this.#delivered.then(() => onRecord(record));
-    // The rejection is finish()'s to report; until then it must not count as unhandled.
-    this.#delivered.catch(() => {});
+    // finish() reports the rejection; there is no use in measuring on what cannot be kept.
+    this.#delivered.catch(() => this.abort("a record could not be kept"));
     onProgress?.({
       done: this.#records.size,
       failed: this.#failed,
