@@ -1,9 +1,6 @@
 /** `quantlab bench latency`: milliseconds per token of one request at a time, streamed (E2). */
 import { Command } from "commander";
 import { significant } from "../base/units.ts";
-import { closed } from "../load/arrivals/closed.ts";
-import { drawRequests } from "../load/draw.ts";
-import { promptSourceOf } from "../load/prompts/registry.ts";
 import type { RequestManifest } from "../load/request.ts";
 import { e2elMs } from "../metrics/latency.ts";
 import { describe, quantile } from "../metrics/quantile.ts";
@@ -12,23 +9,23 @@ import { summarize } from "../metrics/summary.ts";
 import type { Distribution, Summary } from "../metrics/summary-types.ts";
 import { assessValidity } from "../metrics/validity.ts";
 import {
+  addLengthFlags,
   addServerFlags,
   type BenchServer,
   connect,
+  drawFixedLengths,
+  type LengthFlags,
   requireSuccess,
   runBenchLoad,
   type ServerFlags,
+  warmupSeed,
 } from "./bench-server.ts";
 import { positiveInteger, wholeNumber } from "./option-values.ts";
 import { renderTable } from "./table.ts";
 
-interface LatencyFlags extends ServerFlags {
-  readonly inputLen: number;
-  readonly outputLen: number;
+interface LatencyFlags extends ServerFlags, LengthFlags {
   readonly numIters: number;
   readonly numItersWarmup: number;
-  readonly vocabSize?: number;
-  readonly seed: number;
   readonly json: boolean;
 }
 
@@ -42,13 +39,10 @@ export function benchLatencyCommand(): Command {
   const command = new Command("latency").description(
     "milliseconds per token of a server at batch 1",
   );
-  return addServerFlags(command)
-    .option("--input-len <n>", "prompt tokens", positiveInteger, 512)
-    .option("--output-len <n>", "answer tokens, at least 2", positiveInteger, 128)
+  addServerFlags(command);
+  return addLengthFlags(command)
     .option("--num-iters <n>", "measured requests", positiveInteger, 30)
     .option("--num-iters-warmup <n>", "requests before them", wholeNumber, 10)
-    .option("--vocab-size <n>", "draw token ids below n", positiveInteger)
-    .option("--seed <n>", "of the prompts", wholeNumber, 0)
     .option("--json", "one machine-readable object on stdout", false)
     .addHelpText("after", example)
     .action(async (flags: LatencyFlags) => runLatency(flags));
@@ -57,10 +51,10 @@ export function benchLatencyCommand(): Command {
 async function runLatency(flags: LatencyFlags): Promise<void> {
   const server = await connect(flags);
   if (flags.numItersWarmup > 0) {
-    const warmup = await draw(flags, flags.numItersWarmup, flags.seed + 2 ** 33);
+    const warmup = await drawFixedLengths(flags, 1, flags.numItersWarmup, warmupSeed(flags.seed));
     requireSuccess((await run(server, warmup, "warm-up")).records);
   }
-  const manifest = await draw(flags, flags.numIters, flags.seed);
+  const manifest = await drawFixedLengths(flags, 1, flags.numIters);
   const { records, durationMs } = await run(server, manifest, "batch 1");
   requireSuccess(records);
   const summary = summarize(records, { durationMs });
@@ -74,19 +68,6 @@ async function runLatency(flags: LatencyFlags): Promise<void> {
   const result = { ...toVllmLatency(records), quantlab: { summary, validity, requestsHash: hash } };
   if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   else process.stdout.write(render(flags, summary, validity.reasons));
-}
-
-function draw(flags: LatencyFlags, count: number, seed: number): Promise<RequestManifest> {
-  const prompts = promptSourceOf("random", {
-    inputLen: flags.inputLen,
-    outputLen: flags.outputLen,
-    vocabSize: flags.vocabSize,
-    path: undefined,
-    rangeRatio: 0,
-    lengthScale: 1,
-    countTokens: undefined,
-  });
-  return drawRequests({ prompts, arrivals: closed(1), count, seed });
 }
 
 function run(server: BenchServer, manifest: RequestManifest, title: string) {

@@ -3,11 +3,14 @@ import type { Command } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { QuantlabError } from "../base/errors.ts";
 import { formatDuration, significant } from "../base/units.ts";
+import { closed } from "../load/arrivals/closed.ts";
+import { drawRequests } from "../load/draw.ts";
 import { type LoadMode, type LoadResult, runLoad } from "../load/generator.ts";
+import { promptSourceOf } from "../load/prompts/registry.ts";
 import type { RequestManifest } from "../load/request.ts";
 import type { RequestRecord } from "../metrics/record.ts";
 import { waitUntilReady } from "../openai/client.ts";
-import { positiveNumber } from "./option-values.ts";
+import { positiveInteger, positiveNumber, wholeNumber } from "./option-values.ts";
 import { Progress } from "./progress.ts";
 
 /** Flags that say which server is measured. */
@@ -93,6 +96,48 @@ export async function runBenchLoad(server: BenchServer, load: BenchLoad): Promis
     process.removeListener("SIGINT", onSignal);
     process.removeListener("SIGTERM", onSignal);
   }
+}
+
+/** Far from any seed that people give: a repeated prompt would be found in a prefix cache. */
+const warmupStream = 2 ** 33;
+
+/** The seed of a warm-up's prompts. */
+export function warmupSeed(seed: number): number {
+  return seed + warmupStream;
+}
+
+/** Flags of the commands whose prompts all have one length. */
+export interface LengthFlags {
+  readonly inputLen: number;
+  readonly outputLen: number;
+  readonly vocabSize?: number;
+  readonly seed: number;
+}
+
+/** Adds the flags of LengthFlags. */
+export function addLengthFlags(command: Command): Command {
+  return command
+    .option("--input-len <n>", "prompt tokens", positiveInteger, 512)
+    .option("--output-len <n>", "answer tokens", positiveInteger, 128)
+    .option("--vocab-size <n>", "draw token ids below n", positiveInteger)
+    .option("--seed <n>", "of the prompts", wholeNumber, 0);
+}
+
+/** Requests of random ids for a closed loop. */
+export function drawFixedLengths(
+  flags: LengthFlags,
+  concurrency: number,
+  count: number,
+  seed: number = flags.seed,
+): Promise<RequestManifest> {
+  const prompts = promptSourceOf("random", {
+    ...flags,
+    vocabSize: flags.vocabSize,
+    rangeRatio: 0,
+    lengthScale: 1,
+    countTokens: undefined,
+  });
+  return drawRequests({ prompts, arrivals: closed(concurrency), count, seed });
 }
 
 /** Fails a command whose every request failed. @throws target-failed */

@@ -24,6 +24,7 @@ import {
   requireSuccess,
   runBenchLoad,
   type ServerFlags,
+  warmupSeed,
 } from "./bench-server.ts";
 import {
   positiveInteger,
@@ -198,12 +199,9 @@ function counterOf(model: string): (text: string) => number {
   return (text) => tokenizer.encode(text).length;
 }
 
-/** Warm-up prompts have a seed of their own: a repeated prompt would be found in a prefix cache. */
-const warmupSeedOffset = 2 ** 33;
-
 async function warmUp(server: BenchServer, flags: ServingFlags): Promise<void> {
   if (flags.numWarmups === 0) return;
-  const manifest = await draw(flags, flags.numWarmups, flags.seed + warmupSeedOffset);
+  const manifest = await draw(flags, flags.numWarmups, warmupSeed(flags.seed));
   const { records } = await runBenchLoad(server, {
     manifest,
     mode: { kind: "closed", concurrency: flags.numWarmups },

@@ -2,31 +2,28 @@
 import { Command } from "commander";
 import { QuantlabError } from "../base/errors.ts";
 import { significant } from "../base/units.ts";
-import { closed } from "../load/arrivals/closed.ts";
-import { drawRequests } from "../load/draw.ts";
-import { promptSourceOf } from "../load/prompts/registry.ts";
 import type { RequestManifest } from "../load/request.ts";
 import { summarize } from "../metrics/summary.ts";
 import type { Summary } from "../metrics/summary-types.ts";
 import { assessValidity, type Validity } from "../metrics/validity.ts";
 import {
+  addLengthFlags,
   addServerFlags,
   type BenchServer,
   connect,
+  drawFixedLengths,
+  type LengthFlags,
   requireSuccess,
   runBenchLoad,
   type ServerFlags,
+  warmupSeed,
 } from "./bench-server.ts";
-import { positiveInteger, wholeNumber } from "./option-values.ts";
+import { positiveInteger } from "./option-values.ts";
 import { renderTable } from "./table.ts";
 
-interface ThroughputFlags extends ServerFlags {
-  readonly inputLen: number;
-  readonly outputLen: number;
+interface ThroughputFlags extends ServerFlags, LengthFlags {
   readonly batchSizes: readonly number[];
   readonly rounds: number;
-  readonly vocabSize?: number;
-  readonly seed: number;
   readonly json: boolean;
 }
 
@@ -48,13 +45,10 @@ export function benchThroughputCommand(): Command {
   const command = new Command("throughput").description(
     "tokens per second of a server at fixed concurrency",
   );
-  return addServerFlags(command)
-    .option("--input-len <n>", "prompt tokens", positiveInteger, 512)
-    .option("--output-len <n>", "answer tokens", positiveInteger, 128)
+  addServerFlags(command);
+  return addLengthFlags(command)
     .option("--batch-sizes <list>", "requests in flight", parseBatchSizes, [1, 16, 64])
     .option("--rounds <n>", "requests per batch size, times the batch size", positiveInteger, 3)
-    .option("--vocab-size <n>", "draw token ids below n", positiveInteger)
-    .option("--seed <n>", "of the prompts", wholeNumber, 0)
     .option("--json", "one machine-readable object on stdout", false)
     .addHelpText("after", example)
     .action(async (flags: ThroughputFlags) => runThroughput(flags));
@@ -69,30 +63,12 @@ export function parseBatchSizes(text: string): number[] {
 
 async function runThroughput(flags: ThroughputFlags): Promise<void> {
   const server = await connect(flags);
-  const warmup = await draw(flags, 1, 1, flags.seed + 2 ** 33);
+  const warmup = await drawFixedLengths(flags, 1, 1, warmupSeed(flags.seed));
   requireSuccess((await run(server, warmup, 1, "warm-up")).records);
   const results: BatchResult[] = [];
   for (const batchSize of flags.batchSizes) results.push(await measure(server, batchSize, flags));
   if (flags.json) process.stdout.write(`${JSON.stringify(toJson(server, flags, results))}\n`);
   else process.stdout.write(render(flags, results));
-}
-
-function draw(
-  flags: ThroughputFlags,
-  batchSize: number,
-  count: number,
-  seed: number,
-): Promise<RequestManifest> {
-  const prompts = promptSourceOf("random", {
-    inputLen: flags.inputLen,
-    outputLen: flags.outputLen,
-    vocabSize: flags.vocabSize,
-    path: undefined,
-    rangeRatio: 0,
-    lengthScale: 1,
-    countTokens: undefined,
-  });
-  return drawRequests({ prompts, arrivals: closed(batchSize), count, seed });
 }
 
 function run(server: BenchServer, manifest: RequestManifest, concurrency: number, title: string) {
@@ -109,7 +85,7 @@ async function measure(
   batchSize: number,
   flags: ThroughputFlags,
 ): Promise<BatchResult> {
-  const manifest = await draw(flags, batchSize, batchSize * flags.rounds, flags.seed);
+  const manifest = await drawFixedLengths(flags, batchSize, batchSize * flags.rounds);
   const { records, durationMs } = await run(server, manifest, batchSize, `batch ${batchSize}`);
   requireSuccess(records);
   const expected = new Map(manifest.requests.map((r) => [r.index, r.promptTokens] as const));
