@@ -27,9 +27,29 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./doctor.ts")).doctorCommand(),
   },
   {
+    name: "serve",
+    summary: "the OpenAI-compatible server on the embedded engine, in one format",
+    load: async () => (await import("./serve.ts")).serveCommand(),
+  },
+  {
+    name: "inspect",
+    summary: "what a checkpoint holds: tensors, formats, bits per weight, bytes by group",
+    load: async () => (await import("./inspect.ts")).inspectCommand(),
+  },
+  {
     name: "bench",
     summary: "throughput, latency or serving of a running server",
     load: async () => (await import("./bench.ts")).benchCommand(),
+  },
+  {
+    name: "report",
+    summary: "the page and the tables again from run folders, several side by side",
+    load: async () => (await import("./report.ts")).reportCommand(),
+  },
+  {
+    name: "compare",
+    summary: "what changed from one run to another, with intervals; --fail-if for CI",
+    load: async () => (await import("./compare.ts")).compareCommand(),
   },
   {
     name: "mock-server",

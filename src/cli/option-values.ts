@@ -36,3 +36,10 @@ export function share(text: string): number {
 export function milliseconds(text: string): number {
   return text.trim() !== "" && Number(text) === 0 ? 0 : positiveNumber(text);
 }
+
+/** A TCP port; 0 leaves the choice to the system. */
+export function port(text: string): number {
+  const value = wholeNumber(text);
+  if (value <= 65535) return value;
+  throw new QuantlabError("usage", `"${text}" is not a port: they end at 65535`);
+}

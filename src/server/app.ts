@@ -1,5 +1,6 @@
 /** The HTTP server: routes, limits, the API key, and an orderly end. */
 import { createHash, timingSafeEqual } from "node:crypto";
+import { createServer } from "node:net";
 import { type FastifyInstance, fastify } from "fastify";
 import { QuantlabError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
@@ -70,24 +71,38 @@ export async function listen(app: FastifyInstance, host: string, port: number): 
   try {
     await app.listen({ host, port });
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    const why =
-      code === "EADDRINUSE"
-        ? "another program listens there already"
-        : code === "EACCES"
-          ? "this user may not take it"
-          : code === "EADDRNOTAVAIL" || code === "ENOTFOUND"
-            ? "this machine has no such address"
-            : undefined;
-    if (why === undefined) throw cause;
-    throw new QuantlabError("usage", `cannot listen on ${host}:${port}: ${why}`, {
-      hint: "pass another --port (0 takes a free one) or --host",
-      cause,
-    });
+    throw explainRefusal(cause, host, port);
   }
   const address = app.server.address();
   const bound = typeof address === "object" && address !== null ? address.port : port;
   return `http://${host.includes(":") ? `[${host}]` : host}:${bound}`;
+}
+
+/** Whether one could listen there now, known before a model is loaded. @throws usage as `listen` */
+export async function requireAddress(host: string, port: number): Promise<void> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once("error", (cause) => reject(explainRefusal(cause, host, port)));
+    probe.listen({ host, port }, () => probe.close(() => resolve()));
+  });
+}
+
+/** An error of listening that the user can mend, in words; any other as it is. */
+function explainRefusal(cause: unknown, host: string, port: number): unknown {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  const why =
+    code === "EADDRINUSE"
+      ? "another program listens there already"
+      : code === "EACCES"
+        ? "this user may not take it"
+        : code === "EADDRNOTAVAIL" || code === "ENOTFOUND"
+          ? "this machine has no such address"
+          : undefined;
+  if (why === undefined) return cause;
+  return new QuantlabError("usage", `cannot listen on ${host}:${port}: ${why}`, {
+    hint: "pass another --port (0 takes a free one) or --host",
+    cause,
+  });
 }
 
 /**

@@ -1,0 +1,51 @@
+/** The flags of an embedded engine, shared by the commands that load a model themselves. */
+import type { Command } from "commander";
+import { parseBytes } from "../base/units.ts";
+import { type EngineOptions, engineDefaults } from "../engine/load-engine.ts";
+import { formats } from "../formats/registry.ts";
+import { positiveInteger, wholeNumber } from "./option-values.ts";
+
+export interface EngineFlags {
+  readonly model: string;
+  readonly format?: string;
+  readonly maxModelLen?: number;
+  readonly maxNumSeqs: number;
+  readonly maxNumBatchedTokens?: number;
+  readonly kvCacheMemory?: number;
+  readonly threads?: number;
+  readonly seed: number;
+}
+
+/** Adds the flags of EngineFlags; names and defaults as in vLLM where it has them. */
+export function addEngineFlags(command: Command): Command {
+  const names = formats.map((format) => format.name).join(", ");
+  const { model, maxNumSeqs, maxNumBatchedTokens, seed } = engineDefaults;
+  return command
+    .option("--model <model>", "dummy:SHAPE, bundled, or a checkpoint's folder", model)
+    .option("--format <name>", `one of ${names} (default: the checkpoint's own)`)
+    .option("--max-model-len <n>", "prompt and answer tokens together", positiveInteger)
+    .option("--max-num-seqs <n>", "sequences in one step", positiveInteger, maxNumSeqs)
+    .option(
+      "--max-num-batched-tokens <n>",
+      `tokens in one step (default: ${maxNumBatchedTokens}, or --max-num-seqs if that is more)`,
+      positiveInteger,
+    )
+    .option("--kv-cache-memory <size>", 'for example "2GB" (default: what fits)', parseBytes)
+    .option("--threads <n>", "threads of the kernels (default: all cores)", positiveInteger)
+    .option("--seed <n>", "of dummy weights and of sampling", wholeNumber, seed);
+}
+
+export function engineOptionsOf(flags: EngineFlags): EngineOptions {
+  return {
+    model: flags.model,
+    format: flags.format,
+    maxModelLen: flags.maxModelLen,
+    maxNumSeqs: flags.maxNumSeqs,
+    // Each running sequence takes one token of a step.
+    maxNumBatchedTokens:
+      flags.maxNumBatchedTokens ?? Math.max(engineDefaults.maxNumBatchedTokens, flags.maxNumSeqs),
+    kvCacheBytes: flags.kvCacheMemory,
+    blockSize: engineDefaults.blockSize,
+    seed: flags.seed,
+  };
+}
