@@ -5,10 +5,17 @@ import type { Model } from "../model/model.ts";
 import { BlockPool } from "./block-pool.ts";
 import type { EngineRequest, EngineStats, TokenEvent } from "./events.ts";
 import { checkLimits, checkRequest, type EngineLimits } from "./limits.ts";
-import { runBatch } from "./runner.ts";
-import { sampleToken, streamSeed } from "./sampler.ts";
+import { logprobsOf } from "./logprobs.ts";
+import { PrefixCache } from "./prefix-cache.ts";
+import { type RunnerResult, runBatch } from "./runner.ts";
+import { type Sampled, sampleToken, streamSeed } from "./sampler.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Sequence } from "./sequence.ts";
+
+export interface EngineSettings {
+  /** Keeps the keys and values of finished prompts and takes them for equal beginnings. */
+  readonly prefixCaching?: boolean | undefined;
+}
 
 export class Engine {
   readonly limits: EngineLimits;
@@ -17,6 +24,7 @@ export class Engine {
   readonly #seed: number;
   readonly #eosTokenIds: ReadonlySet<number>;
   readonly #pool: BlockPool;
+  readonly #prefixes: PrefixCache | undefined;
   readonly #scheduler: Scheduler;
   readonly #sequences = new Map<string, Sequence>();
   #order = 0;
@@ -31,7 +39,13 @@ export class Engine {
    * @param seed of the random streams of requests that bring none
    * @throws usage when the limits contradict each other or the model
    */
-  constructor(model: Model, limits: EngineLimits, seed: number, clock: Clock) {
+  constructor(
+    model: Model,
+    limits: EngineLimits,
+    seed: number,
+    clock: Clock,
+    options: EngineSettings = {},
+  ) {
     checkLimits(limits);
     assert(limits.maxNumBatchedTokens <= model.maxBatchTokens, "a step fits the model's buffers");
     this.limits = limits;
@@ -40,7 +54,9 @@ export class Engine {
     this.#seed = seed;
     this.#eosTokenIds = new Set(model.config.eosTokenIds);
     this.#pool = new BlockPool(limits.blocks, limits.blockSize);
-    this.#scheduler = new Scheduler(this.#pool, limits.maxNumSeqs, limits.maxNumBatchedTokens);
+    this.#prefixes = options.prefixCaching ? new PrefixCache(this.#pool) : undefined;
+    const { maxNumSeqs, maxNumBatchedTokens } = limits;
+    this.#scheduler = new Scheduler(this.#pool, maxNumSeqs, maxNumBatchedTokens, this.#prefixes);
     model.allocateKvCache(limits.blocks, limits.blockSize);
   }
 
@@ -77,14 +93,14 @@ export class Engine {
     const scheduled = this.#scheduler.schedule();
     assert(scheduled.length > 0, "there is work but nothing could be scheduled");
     const forwardMs = this.#clock.nowMs();
-    const { logits, sampling } = runBatch(this.#model, scheduled, this.limits.blockSize);
+    const result = runBatch(this.#model, scheduled, this.limits.blockSize);
     this.#forwardMs += this.#clock.nowMs() - forwardMs;
-    const tokens = sampling.map((sequence, row) => ({
-      sequence,
-      tokenId: sampleToken(logits, row, sequence.params, sequence.random),
-    }));
+    for (const { sequence, rows } of scheduled) {
+      this.#prefixes?.name(sequence, sequence.computed - rows);
+    }
+    const tokens = this.#sample(result);
     const atMs = this.#clock.nowMs();
-    const events = tokens.map(({ sequence, tokenId }) => this.#finish(sequence, tokenId, atMs));
+    const events = tokens.map(({ sequence, sampled }) => this.#finish(sequence, sampled, atMs));
     this.#steps++;
     this.#generatedTokens += events.length;
     this.#stepMs += atMs - startMs;
@@ -104,6 +120,8 @@ export class Engine {
       generatedTokens: this.#generatedTokens,
       stepMs: this.#stepMs,
       forwardMs: this.#forwardMs,
+      prefixQueriedTokens: this.#prefixes?.counts.queriedTokens ?? 0,
+      prefixHitTokens: this.#prefixes?.counts.hitTokens ?? 0,
     };
   }
 
@@ -112,12 +130,36 @@ export class Engine {
     return new Map([...this.#sequences].map(([id, sequence]) => [id, sequence.blockTable]));
   }
 
-  #finish(sequence: Sequence, tokenId: number, atMs: number): TokenEvent {
+  /** A token for each row at a sequence's end; rows inside a prompt give its logprobs. */
+  #sample({ logits, rows }: RunnerResult) {
+    const tokens: { readonly sequence: Sequence; readonly sampled: Sampled }[] = [];
+    for (const [row, { sequence, position }] of rows.entries()) {
+      if (position === sequence.length - 1) {
+        const sampled = sampleToken(logits, row, sequence, this.#eosTokenIds);
+        tokens.push({ sequence, sampled });
+      } else {
+        const next = sequence.tokenIds[position + 1] ?? -1;
+        const top = sequence.params.promptLogprobs ?? 0;
+        sequence.promptLogprobs.push(logprobsOf(logits.read(row), next, top));
+      }
+    }
+    return tokens;
+  }
+
+  #finish(sequence: Sequence, { tokenId, logprobs }: Sampled, atMs: number): TokenEvent {
     const finishReason = sequence.append(tokenId, this.#eosTokenIds);
     // Counted with the first token, so that recomputation after a preemption does not count again.
     if (sequence.generated === 1) this.#promptTokens += sequence.promptLength;
     if (finishReason !== undefined) this.#forget(sequence);
-    return { id: sequence.id, tokenId, index: sequence.generated, atMs, finishReason };
+    const isFirst = sequence.generated === 1;
+    return {
+      ...{ id: sequence.id, tokenId, index: sequence.generated, atMs, finishReason },
+      ...(logprobs === undefined ? {} : { logprobs }),
+      ...(isFirst && sequence.params.promptLogprobs !== undefined
+        ? { promptLogprobs: sequence.promptLogprobs }
+        : {}),
+      ...(isFirst && sequence.cachedTokens > 0 ? { cachedTokens: sequence.cachedTokens } : {}),
+    };
   }
 
   #forget(sequence: Sequence): void {

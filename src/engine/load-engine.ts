@@ -22,6 +22,8 @@ export interface EngineOptions {
   readonly kvCacheBytes: number | undefined;
   /** Tokens in a block of the cache. */
   readonly blockSize: number;
+  /** Takes the keys and values of equal beginnings from earlier requests; false in measurements. */
+  readonly prefixCaching?: boolean | undefined;
   /** Of dummy weights, and of the random streams of requests that bring no seed. */
   readonly seed: number;
 }
@@ -102,7 +104,7 @@ function buildEngine(
     availableBytes: availableMemory(),
   });
   const all = { ...limits, blocks, vocabSize: model.config.vocabSize };
-  const engine = new Engine(model, all, options.seed, clock);
+  const engine = new Engine(model, all, options.seed, clock, options);
   const facts: EngineFacts = {
     format: model.format,
     trained: model.trained,

@@ -1,6 +1,7 @@
 /** Who runs in the next step: continuous batching, first come first served, with chunked prefill. */
 import { assert } from "../base/errors.ts";
 import type { BlockPool } from "./block-pool.ts";
+import type { PrefixCache } from "./prefix-cache.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** A sequence's part in a step: `rows` tokens from its first uncomputed one. */
@@ -22,6 +23,7 @@ const admissionReserve = 0.01;
  */
 export class Scheduler {
   readonly #pool: BlockPool;
+  readonly #prefixes: PrefixCache | undefined;
   readonly #maxNumSeqs: number;
   readonly #maxNumBatchedTokens: number;
   /** Both in order of arrival, and everyone who runs arrived before everyone who waits. */
@@ -29,8 +31,15 @@ export class Scheduler {
   #waiting: Sequence[] = [];
   #preemptions = 0;
 
-  constructor(pool: BlockPool, maxNumSeqs: number, maxNumBatchedTokens: number) {
+  /** @param prefixes looked through at admission; undefined runs every prompt whole */
+  constructor(
+    pool: BlockPool,
+    maxNumSeqs: number,
+    maxNumBatchedTokens: number,
+    prefixes: PrefixCache | undefined,
+  ) {
     this.#pool = pool;
+    this.#prefixes = prefixes;
     this.#maxNumSeqs = maxNumSeqs;
     this.#maxNumBatchedTokens = maxNumBatchedTokens;
   }
@@ -116,11 +125,18 @@ export class Scheduler {
     if (sequence === undefined || this.#running.length >= this.#maxNumSeqs) return undefined;
     const reserve =
       this.#running.length === 0 ? 0 : Math.max(1, Math.ceil(this.#pool.total * admissionReserve));
-    const needed = this.#pool.blocksFor(sequence.length);
-    if (needed + reserve > this.#pool.free) return undefined;
-    const blocks = this.#pool.allocate(needed);
-    if (blocks === undefined) return undefined;
-    sequence.blockTable = blocks;
+    const known = this.#prefixes?.take(sequence) ?? [];
+    const needed = this.#pool.blocksFor(sequence.length) - known.length;
+    const fresh = needed + reserve > this.#pool.free ? undefined : this.#pool.allocate(needed);
+    if (fresh === undefined) {
+      this.#pool.release(known);
+      return undefined;
+    }
+    sequence.blockTable = [...known, ...fresh];
+    sequence.computed = known.length * this.#pool.blockSize;
+    this.#prefixes?.count(sequence, sequence.computed);
+    if (!sequence.admitted) sequence.cachedTokens = sequence.computed;
+    sequence.admitted = true;
     this.#waiting.shift();
     this.#running.push(sequence);
     return sequence;

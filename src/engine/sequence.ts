@@ -1,6 +1,6 @@
 /** One request's state while it waits and runs; it decides nothing. */
 import { Random } from "../base/random.ts";
-import type { EngineRequest, FinishReason, SamplingParams } from "./events.ts";
+import type { EngineRequest, FinishReason, SamplingParams, TokenLogprobs } from "./events.ts";
 
 export class Sequence {
   readonly id: string;
@@ -14,6 +14,14 @@ export class Sequence {
   blockTable: number[] = [];
   /** Leading tokens whose keys and values are in the cache. */
   computed = 0;
+  /** Digest of the tokens up to the end of each full block; kept by the prefix cache. */
+  readonly blockKeys: string[] = [];
+  /** Whether it has run before: true once it was first admitted. */
+  admitted = false;
+  /** Prompt tokens that its first admission found in the cache. */
+  cachedTokens = 0;
+  /** Of prompt tokens 1 and up, as far as the prompt has been run; kept through a preemption. */
+  readonly promptLogprobs: TokenLogprobs[] = [];
 
   /** @param seed of the request's random stream */
   constructor(request: EngineRequest, seed: number) {
@@ -39,6 +47,15 @@ export class Sequence {
 
   get decoding(): boolean {
     return this.remaining === 1 && this.generated > 0;
+  }
+
+  /** Whether the logits of the row at `position` are wanted for the prompt token after it. */
+  wantsPromptLogprobs(position: number): boolean {
+    return (
+      this.params.promptLogprobs !== undefined &&
+      position < this.promptLength - 1 &&
+      position >= this.promptLogprobs.length
+    );
   }
 
   /** Takes a sampled token and says whether it is the last one. */

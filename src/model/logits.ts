@@ -74,6 +74,11 @@ class BufferedLogits implements Logits {
     return values;
   }
 
+  write(row: number, values: Float32Array): void {
+    if (values.length !== this.vocabSize) throw new RangeError("a row has one value a token");
+    kernels.writeBuffer(this.#at(row), row * this.vocabSize, values);
+  }
+
   /** The buffer holds more rows than this step computed; a stale one must not be read. */
   #at(row: number): BufferHandle {
     if (this.#buffer === undefined || row < 0 || row >= this.rows) {

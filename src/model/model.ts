@@ -43,6 +43,8 @@ export interface Logits {
   sample(row: number, choice: SamplingChoice, uniform: number): number;
   /** A copy of one row, FP32 [vocabSize]. */
   read(row: number): Float32Array;
+  /** Replaces one row, for a sampler that changes logits. */
+  write(row: number, values: Float32Array): void;
 }
 
 /** Bytes of a loaded model by group. */

@@ -6,6 +6,8 @@ export interface TextCodec {
   encode(text: string, addSpecialTokens: boolean): readonly number[];
   /** The prompt of a conversation, up to where the assistant answers. */
   encodeChat(messages: readonly ChatMessage[]): readonly number[];
+  /** Text of some tokens, special ones included; bytes that are no whole character become U+FFFD. */
+  decode(tokenIds: readonly number[]): string;
   /** @param stop strings that end the text and do not appear in it */
   createDecoder(stop: readonly string[]): TokenDecoder;
 }

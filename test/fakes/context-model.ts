@@ -59,9 +59,13 @@ export class ContextModel implements Model {
       this.#positions[slot] = batch.positions[row] ?? -1;
     }
     const hashes = [...batch.logitRows].map((row) => {
-      const sequence = batch.sequences.find((s) => row === s.firstRow + s.rows - 1);
-      if (sequence === undefined) throw new Error(`row ${row} is not the last of a sequence`);
-      return this.#hashContext(sequence);
+      const sequence = batch.sequences.find((s) => row >= s.firstRow && row < s.firstRow + s.rows);
+      if (sequence === undefined) throw new Error(`row ${row} is of no sequence`);
+      const after = sequence.firstRow + sequence.rows - 1 - row;
+      return this.#hashContext({
+        ...sequence,
+        contextLength: sequence.contextLength - after,
+      });
     });
     return new HashLogits(hashes, this.config.vocabSize);
   }
@@ -88,6 +92,7 @@ class HashLogits implements Logits {
   readonly rows: number;
   readonly vocabSize: number;
   readonly #hashes: readonly number[];
+  readonly #written = new Map<number, Float32Array>();
 
   constructor(hashes: readonly number[], vocabSize: number) {
     this.rows = hashes.length;
@@ -115,11 +120,17 @@ class HashLogits implements Logits {
   }
 
   read(row: number): Float32Array {
+    const written = this.#written.get(row);
+    if (written !== undefined) return written;
     const hash = this.#hashes[row] ?? 0;
     return Float32Array.from(
       { length: this.vocabSize },
       (_, id) => (mix(hash + id) >>> 0) / 2 ** 30,
     );
+  }
+
+  write(row: number, values: Float32Array): void {
+    this.#written.set(row, values);
   }
 }
 

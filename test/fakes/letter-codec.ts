@@ -5,6 +5,7 @@ export const letterCodec: TextCodec = {
   encode: (text) => [...text].map((letter) => letter.charCodeAt(0) - 32),
   encodeChat: (messages) =>
     letterCodec.encode(messages.map(({ content }) => content).join(" "), true),
+  decode: (tokenIds) => tokenIds.map((id) => String.fromCharCode(32 + id)).join(""),
   createDecoder(stop) {
     let held = "";
     return {
