@@ -21,6 +21,7 @@ export function createModelCodec(
       // The template writes the special tokens itself.
       return tokenizer.encode(template.render(messages), { addSpecialTokens: false });
     },
+    decode: (tokenIds) => tokenizer.decode(tokenIds, { skipSpecialTokens: false }),
     createDecoder(stop) {
       const decoder = new StreamDecoder(tokenizer, { stop });
       return {
