@@ -49,6 +49,8 @@ const configSchema = z.looseObject({
   bos_token_id: z.union([tokenId, z.array(tokenId)]).nullish(),
   eos_token_id: eosSchema,
   quantization_config: z.record(z.string(), z.unknown()).nullish(),
+  /** Where early versions of compressed-tensors put it. */
+  compression_config: z.record(z.string(), z.unknown()).nullish(),
 });
 type RawConfig = z.infer<typeof configSchema>;
 
@@ -157,7 +159,7 @@ export function parseModelConfig(config: unknown, generation: unknown = {}): Mod
     qkNorm: architecture === "Qwen3ForCausalLM",
     bosTokenId: listOf(raw.bos_token_id)[0],
     eosTokenIds: generationEos.length > 0 ? generationEos : listOf(raw.eos_token_id),
-    quantization: raw.quantization_config ?? undefined,
+    quantization: raw.quantization_config ?? raw.compression_config ?? undefined,
   };
 }
 

@@ -1,6 +1,7 @@
 /** What a number format is: how its checkpoints look, how it quantizes, and what its weights cost. */
 import type { ModelConfig, QuantizationConfig } from "../checkpoint/model-config.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
+import type { TensorToWrite } from "../checkpoint/writer.ts";
 import type { WeightHandle } from "../kernels/binding.ts";
 
 /** A linear layer's matrix, loaded: y = x times its transpose. */
@@ -22,14 +23,44 @@ export interface Matrix {
   readonly values: Float32Array;
 }
 
+/** How much of a matrix shares one weight scale. */
+export type Granularity = "tensor" | "channel" | "block";
+
 /** Choices a format leaves open, fixed once per model. */
 export interface FormatOptions {
   /** Columns that share one scale (awq). */
   readonly groupSize?: number;
+  /** Name of the format's layout that a checkpoint is in. */
+  readonly layout?: string;
+  /** Without zero points (awq): the zero of every group is the middle code. */
+  readonly symmetric?: boolean;
+  /** Of weight scales (fp8). */
+  readonly granularity?: Granularity;
+  /** Activation scales measured while quantizing (fp8); absent means one a token, computed as it runs. */
+  readonly activations?: "static";
 }
 
 /** Canonical tensors of one matrix: what `packWeight` of kernels/binding.ts takes. */
 export type CanonicalTensors = Readonly<Record<string, Uint8Array | Uint16Array | Float32Array>>;
+
+/** Canonical tensors of one matrix, or of several stacked by rows. */
+export interface CanonicalMatrix {
+  readonly rows: number;
+  readonly columns: number;
+  readonly tensors: CanonicalTensors;
+}
+
+/** One way in which checkpoints of a format name, pack and announce their tensors. */
+export interface Layout {
+  /** As in `quantize --layout`: "autoawq". */
+  readonly name: string;
+  /** What `torch_dtype` of config.json has to say, where the layout fixes it. */
+  readonly modelDtype?: string;
+  /** The quantization_config block. @param ignored modules left unquantized, by their full names */
+  configOf(options: FormatOptions, ignored: readonly string[]): QuantizationConfig;
+  /** Tensors of one module, to write. @throws format-unsupported where it cannot hold them */
+  tensorsOf(module: string, matrix: CanonicalMatrix, options: FormatOptions): TensorToWrite[];
+}
 
 export interface Format {
   /** As in configuration files and charts: "fp8". */
@@ -51,6 +82,13 @@ export interface Format {
   detect(config: QuantizationConfig | undefined): boolean;
   /** Options recorded in a quantization_config that `detect` accepted. */
   optionsOf(config: QuantizationConfig | undefined): FormatOptions;
+  /** Layouts it is written in, the default first; none for what is not quantized. */
+  readonly layouts: readonly Layout[];
+  /**
+   * Reads one matrix of a checkpoint in this format, as canonical tensors. Several modules are
+   * stacked by rows. @param modules names without the ".weight" suffix @throws checkpoint-mismatch
+   */
+  read(source: TensorSource, modules: readonly string[], options: FormatOptions): CanonicalMatrix;
   /**
    * Loads one matrix from a checkpoint in this format. Several modules (q, k, v) are stacked by rows
    * into one weight. @param modules names without the ".weight" suffix

@@ -24,12 +24,13 @@ export function formatByName(name: string): Format {
 /** The format that a checkpoint's quantization_config describes. @throws format-unsupported */
 export function formatOfCheckpoint(config: QuantizationConfig | undefined): Format {
   const format = formats.find((candidate) => candidate.detect(config));
-  if (format === undefined) {
-    throw new QuantlabError(
-      "format-unsupported",
-      `the checkpoint is quantized with quant_method ${JSON.stringify(config?.quant_method)}, which is none of ${names}`,
-      { hint: "start from the BF16 checkpoint: quantlab quantizes it while loading" },
-    );
-  }
-  return format;
+  if (format !== undefined) return format;
+  const method = JSON.stringify(config?.quant_method) ?? "none";
+  throw new QuantlabError(
+    "format-unsupported",
+    `the checkpoint is quantized with quant_method ${method} and a scheme that is none of ${names}`,
+    {
+      hint: "start from the BF16 checkpoint: quantlab quantizes it while loading; a checkpoint that mixes schemes does not run here",
+    },
+  );
 }

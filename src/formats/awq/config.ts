@@ -1,6 +1,7 @@
 /** Which group size a model gets, and which awq checkpoints we can read. */
 import { QuantlabError } from "../../base/errors.ts";
 import type { ModelConfig, QuantizationConfig } from "../../checkpoint/model-config.ts";
+import { compressedTensors, hasWeights, requireSetting, schemeOf } from "../compressed-tensors.ts";
 import type { FormatOptions } from "../format.ts";
 
 /** Group sizes that the kernel takes, the preferred one first. */
@@ -25,8 +26,12 @@ export function resolveGroupSize(config: ModelConfig): FormatOptions {
   return { groupSize };
 }
 
+/** AutoAWQ's own layout, by its name in `--layout`. */
+export const autoAwq = "autoawq";
+
+/** `quant_method: "awq"`, or compressed-tensors whose weights are 4-bit integers. */
 export function isAwqConfig(config: QuantizationConfig | undefined): boolean {
-  return config?.quant_method === "awq";
+  return config?.quant_method === "awq" || hasWeights(config, "int", 4);
 }
 
 /** What we read differently from what we expect, as "key value". */
@@ -38,9 +43,10 @@ function firstObstacle(config: QuantizationConfig): string | undefined {
   return version === "gemm" ? undefined : `version "${version}"`;
 }
 
-/** Group size of an AutoAWQ checkpoint. @throws format-unsupported on a layout that we do not read */
+/** What an INT4 checkpoint says. @throws format-unsupported on a layout that we do not read */
 export function checkpointOptions(config: QuantizationConfig | undefined): FormatOptions {
   if (config === undefined) return {};
+  if (config.quant_method === compressedTensors) return packedOptions(config);
   const obstacle = firstObstacle(config);
   if (obstacle !== undefined) {
     throw new QuantlabError(
@@ -49,7 +55,21 @@ export function checkpointOptions(config: QuantizationConfig | undefined): Forma
       { hint: "start from the BF16 checkpoint: quantlab quantizes it to awq while loading" },
     );
   }
-  return { groupSize: requireGroupSize(config.group_size ?? config.q_group_size) };
+  return { layout: autoAwq, groupSize: requireGroupSize(config.group_size ?? config.q_group_size) };
+}
+
+function packedOptions(config: QuantizationConfig): FormatOptions {
+  const { format, weights, activations } = schemeOf(config);
+  requireSetting("format", format, ["pack-quantized"]);
+  requireSetting("input_activations", activations, [undefined]);
+  requireSetting("weights.strategy", weights.strategy, ["group"]);
+  // Ordered by activation within the file, its groups are not runs of neighbouring columns.
+  requireSetting("weights.actorder", weights.actorder ?? false, [false, "static", "weight"]);
+  return {
+    layout: compressedTensors,
+    groupSize: requireGroupSize(weights.group_size),
+    ...(weights.symmetric ? { symmetric: true } : {}),
+  };
 }
 
 /** @throws format-unsupported unless it is one of `groupSizes` */

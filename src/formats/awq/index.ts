@@ -5,6 +5,7 @@ import { quantizeDense, weightOf } from "../dense.ts";
 import type { Format } from "../format.ts";
 import { readAwq } from "./checkpoint.ts";
 import { checkpointOptions, isAwqConfig, requireGroupSize, resolveGroupSize } from "./config.ts";
+import { awqLayouts } from "./layouts.ts";
 import { dequantizeGroups, quantizeGroups } from "./quantize.ts";
 
 export const awq = {
@@ -16,10 +17,12 @@ export const awq = {
   resolve: resolveGroupSize,
   detect: isAwqConfig,
   optionsOf: checkpointOptions,
+  layouts: awqLayouts,
+  read: readAwq,
   load(source, modules, options) {
     const groupSize = requireGroupSize(options.groupSize);
-    const { rows, columns, ...tensors } = readAwq(source, modules, groupSize);
-    const handle = kernels.packWeight("awq", rows, columns, { ...tensors }, { groupSize });
+    const { rows, columns, tensors } = readAwq(source, modules, options);
+    const handle = kernels.packWeight("awq", rows, columns, tensors, { groupSize });
     return weightOf("awq", handle, rows, columns);
   },
   quantizeOnLoad(source, modules, options) {
@@ -27,7 +30,8 @@ export const awq = {
     return quantizeDense("awq", source, modules, { groupSize });
   },
   quantize(weight, rows, columns, options) {
-    return { ...quantizeGroups(weight, rows, columns, requireGroupSize(options.groupSize)) };
+    const groupSize = requireGroupSize(options.groupSize);
+    return { ...quantizeGroups(weight, rows, columns, groupSize, options.symmetric) };
   },
   dequantize(tensors, rows, columns, options) {
     const { codes, scale, zero } = tensors;

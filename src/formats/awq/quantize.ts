@@ -32,8 +32,21 @@ function toF16(weight: Uint16Array, columns: number): Float32Array {
   });
 }
 
-/** Scale bits and zero point of one group; its range is extended to include 0. */
-function groupParameters(group: Float32Array): { scaleBits: number; zero: number } {
+/** Scale bits and zero point of one group: what its codes are counted in and from. */
+type GroupParameters = (group: Float32Array) => { scaleBits: number; zero: number };
+
+/** The middle code, which stands for 0 in symmetric groups. */
+export const middleCode = 8;
+
+/** Of -8..7 times the scale, 7.5 is the largest magnitude: 7 cuts a little, 8 would waste a step. */
+const symmetric: GroupParameters = (group) => {
+  const largest = group.reduce((maximum, value) => Math.max(maximum, Math.abs(value)), 0);
+  const range = Math.max(roundToF16(fround(2 * largest)), minRange);
+  return { scaleBits: floatToF16(fround(range / 15)), zero: middleCode };
+};
+
+/** The range is extended to include 0. */
+const asymmetric: GroupParameters = (group) => {
   let low = 0;
   let high = 0;
   for (const value of group) {
@@ -45,12 +58,13 @@ function groupParameters(group: Float32Array): { scaleBits: number; zero: number
   const scale = f16ToFloat(scaleBits);
   const zero = clamp15(0 - roundHalfEven(roundToF16(fround(low / scale))));
   return { scaleBits, zero };
-}
+};
 
 /**
  * AutoAWQ's arithmetic (each step rounded to F16): scale = (max - min) / 15,
  * zero = clamp(-round(min / scale)), code = clamp(round(w / scale) + zero), ties to even; the range
- * is first extended to include 0, without which a group of one sign loses its values.
+ * is first extended to include 0, without which a group of one sign loses its values. Symmetric
+ * groups have scale = max |w| / 7.5 and zero 8, as in compressed-tensors.
  * @throws format-unsupported on values that F16 cannot hold
  */
 export function quantizeGroups(
@@ -58,15 +72,17 @@ export function quantizeGroups(
   rows: number,
   columns: number,
   groupSize: number,
+  isSymmetric = false,
 ): AwqTensors {
   const values = toF16(weight, columns);
+  const parametersOf = isSymmetric ? symmetric : asymmetric;
   const groups = columns / groupSize;
   const codes = new Uint8Array(rows * columns);
   const scale = new Uint16Array(rows * groups);
   const zero = new Uint8Array(rows * groups);
   for (let g = 0; g < rows * groups; g++) {
     const group = values.subarray(g * groupSize, (g + 1) * groupSize);
-    const parameters = groupParameters(group);
+    const parameters = parametersOf(group);
     const step = f16ToFloat(parameters.scaleBits);
     scale[g] = parameters.scaleBits;
     zero[g] = parameters.zero;

@@ -19,6 +19,11 @@ export const bf16 = {
   resolve: () => ({}),
   detect: (config) => config === undefined,
   optionsOf: () => ({}),
+  layouts: [],
+  read(source, modules) {
+    const { rows, columns, values } = readDense(source, modules);
+    return { rows, columns, tensors: { weight: values.slice() } };
+  },
   load,
   quantizeOnLoad: load,
   quantize: (weight) => ({ weight }),

@@ -1,41 +1,71 @@
-/** Which quantization_config blocks are FP8, and which of them we cannot run. */
+/** Which quantization_config blocks are FP8, what they say, and which of them we cannot run. */
 import { QuantlabError } from "../../base/errors.ts";
 import type { QuantizationConfig } from "../../checkpoint/model-config.ts";
+import { compressedTensors, hasWeights, requireSetting, schemeOf } from "../compressed-tensors.ts";
+import type { FormatOptions, Granularity } from "../format.ts";
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
+/** Rows and columns that share a scale in block-wise FP8. */
+export const blockSize = 128;
 
-/** The `weights` block of every group of a compressed-tensors configuration. */
-function weightSchemes(config: QuantizationConfig): Readonly<Record<string, unknown>>[] {
-  const groups = isRecord(config.config_groups) ? Object.values(config.config_groups) : [];
-  return groups.flatMap((group) =>
-    isRecord(group) && isRecord(group.weights) ? [group.weights] : [],
-  );
-}
+/** vLLM's own layout, as AutoFP8 and the block-wise checkpoints of DeepSeek and Qwen use it. */
+export const vllmFp8 = "fp8";
 
 /** `quant_method: "fp8"`, or compressed-tensors whose weights are 8-bit floats. */
 export function isFp8Config(config: QuantizationConfig | undefined): boolean {
-  if (config === undefined) return false;
-  if (config.quant_method === "fp8") return true;
-  if (config.quant_method !== "compressed-tensors") return false;
-  const schemes = weightSchemes(config);
-  return (
-    schemes.length > 0 &&
-    schemes.every((scheme) => scheme.type === "float" && scheme.num_bits === 8)
-  );
+  return config?.quant_method === vllmFp8 || hasWeights(config, "float", 8);
 }
 
-/** Throws on FP8 variants that have another arithmetic than one scale a row. @throws format-unsupported */
-export function requireSupported(config: QuantizationConfig | undefined): void {
-  if (config === undefined) return;
-  const strategies = weightSchemes(config).map((scheme) => scheme.strategy);
-  const other = strategies.find((strategy) => strategy !== "channel" && strategy !== "tensor");
-  if (other !== undefined || config.weight_block_size !== undefined) {
-    throw new QuantlabError(
-      "format-unsupported",
-      `fp8 checkpoint with ${other === undefined ? "block-wise" : `"${String(other)}"`} weight scales; expected one scale a tensor or a channel`,
-      { hint: "start from the BF16 checkpoint: quantlab quantizes it to fp8 while loading" },
-    );
+function refuse(what: string): QuantlabError {
+  return new QuantlabError("format-unsupported", `fp8 checkpoint with ${what}`, {
+    hint: "start from the BF16 checkpoint: quantlab quantizes it to fp8 while loading",
+  });
+}
+
+/** @throws format-unsupported on a variant with another arithmetic */
+export function checkpointOptions(config: QuantizationConfig | undefined): FormatOptions {
+  if (config === undefined) return {};
+  return config.quant_method === compressedTensors ? compressed(config) : vllm(config);
+}
+
+function vllm(config: QuantizationConfig): FormatOptions {
+  const scheme = config.activation_scheme ?? "dynamic";
+  if (scheme !== "dynamic" && scheme !== "static") {
+    throw refuse(`activation_scheme ${JSON.stringify(scheme)}, expected "dynamic" or "static"`);
   }
+  if (config.fmt !== undefined && config.fmt !== "e4m3") {
+    throw refuse(`fmt ${JSON.stringify(config.fmt)}, expected "e4m3"`);
+  }
+  const block = config.weight_block_size ?? undefined;
+  if (block === undefined) return options(vllmFp8, "tensor", scheme === "static");
+  requireBlock(block);
+  if (scheme === "static") throw refuse("block-wise weights and static activations");
+  return options(vllmFp8, "block", false);
+}
+
+function requireBlock(block: unknown): void {
+  if (Array.isArray(block) && block.length === 2 && block.every((size) => size === blockSize)) {
+    return;
+  }
+  throw refuse(`blocks of ${JSON.stringify(block)}, expected [${blockSize}, ${blockSize}]`);
+}
+
+function compressed(config: QuantizationConfig): FormatOptions {
+  const { format, weights, activations } = schemeOf(config);
+  requireSetting("format", format, ["float-quantized", "naive-quantized", undefined]);
+  requireSetting("weights.symmetric", weights.symmetric, [true]);
+  const strategy = weights.strategy ?? "tensor";
+  if (strategy !== "tensor" && strategy !== "channel" && strategy !== "block") {
+    throw refuse(`"${strategy}" weight scales, expected "tensor", "channel" or "block"`);
+  }
+  if (strategy === "block") requireBlock(weights.block_structure);
+  if (activations === undefined) return options(compressedTensors, strategy, false);
+  requireSetting("input_activations.type", activations.type, ["float"]);
+  requireSetting("input_activations.num_bits", activations.num_bits, [8]);
+  const isStatic = activations.dynamic === false;
+  if (isStatic) requireSetting("input_activations.strategy", activations.strategy, ["tensor"]);
+  return options(compressedTensors, strategy, isStatic);
+}
+
+function options(layout: string, granularity: Granularity, isStatic: boolean): FormatOptions {
+  return { layout, granularity, ...(isStatic ? { activations: "static" } : {}) };
 }

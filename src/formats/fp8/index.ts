@@ -4,9 +4,10 @@ import { kernels } from "../../kernels/binding.ts";
 import { quantizeDense, weightOf } from "../dense.ts";
 import type { Format } from "../format.ts";
 import { readFp8 } from "./checkpoint.ts";
-import { isFp8Config, requireSupported } from "./config.ts";
 import { e4m3Values } from "./codec.ts";
-import { quantizeWeightRows } from "./quantize.ts";
+import { blockSize, checkpointOptions, isFp8Config } from "./config.ts";
+import { fp8Layouts } from "./layouts.ts";
+import { quantizeWeights } from "./quantize.ts";
 
 export const fp8 = {
   name: "fp8",
@@ -16,18 +17,18 @@ export const fp8 = {
   bitsPerWeight: (columns) => 8 + 32 / columns,
   resolve: () => ({}),
   detect: isFp8Config,
-  optionsOf(config) {
-    requireSupported(config);
-    return {};
-  },
-  load(source, modules) {
-    const { rows, columns, codes, scale } = readFp8(source, modules);
-    const handle = kernels.packWeight("fp8", rows, columns, { weight: codes, scale }, {});
+  optionsOf: checkpointOptions,
+  layouts: fp8Layouts,
+  read: readFp8,
+  load(source, modules, options) {
+    const { rows, columns, tensors } = readFp8(source, modules, options);
+    const handle = kernels.packWeight("fp8", rows, columns, tensors, {});
     return weightOf("fp8", handle, rows, columns);
   },
   quantizeOnLoad: (source, modules, options) => quantizeDense("fp8", source, modules, options),
-  quantize(weight, rows, columns) {
-    const { codes, scale } = quantizeWeightRows(weight, rows, columns);
+  quantize(weight, rows, columns, options) {
+    const granularity = options.granularity ?? "channel";
+    const { codes, scale } = quantizeWeights(weight, rows, columns, granularity);
     return { weight: codes, scale };
   },
   dequantize(tensors, rows, columns) {
@@ -36,10 +37,15 @@ export const fp8 = {
       weight instanceof Uint8Array && scale instanceof Float32Array,
       "fp8 tensors are { weight: Uint8Array, scale: Float32Array }",
     );
-    const values = Float32Array.from(
-      weight,
-      (code, i) => (e4m3Values[code] ?? Number.NaN) * (scale[Math.floor(i / columns)] ?? 0),
-    );
+    const perRow = scale.length / rows;
+    const values = new Float32Array(rows * columns);
+    for (let row = 0; row < rows; row++) {
+      for (let k = 0; k < columns; k++) {
+        const at = row * perRow + (perRow === 1 ? 0 : Math.floor(k / blockSize));
+        const code = weight[row * columns + k] ?? 0;
+        values[row * columns + k] = (e4m3Values[code] ?? Number.NaN) * (scale[at] ?? 0);
+      }
+    }
     return { rows, columns, values };
   },
 } as const satisfies Format;

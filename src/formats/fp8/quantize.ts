@@ -1,50 +1,111 @@
-/** FP8 quantization by round-to-nearest: weights per output channel, activations per token. */
+/** FP8 quantization by round-to-nearest: weights per channel, tensor or block; activations per token. */
 import { QuantlabError } from "../../base/errors.ts";
 import { decodeBf16 } from "../float16.ts";
+import type { Granularity } from "../format.ts";
 import { e4m3Max, encodeE4m3 } from "./codec.ts";
+import { blockSize } from "./config.ts";
 
 const { fround } = Math;
 
 /** Smallest scale of an activation row, 1 / (448 * 512), as in vLLM's per-token kernel. */
 export const minActivationScale = fround(1 / (448 * 512));
 
-/** Codes [rows, columns] and what a code is multiplied by, per row. */
+/** Codes [rows, columns] and what a code is multiplied by: per row, or per row and 128 columns. */
 export interface Fp8Rows {
   readonly codes: Uint8Array;
   readonly scale: Float32Array;
 }
 
-function absoluteMaximum(values: Float32Array, row: number, columns: number): number {
+/** A rectangle of a row-major matrix. */
+interface Tile {
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly firstColumn: number;
+  readonly columns: number;
+}
+
+/** Calls `visit` with the index of every element of a tile. */
+function forEachIndex(tile: Tile, stride: number, visit: (index: number) => void): void {
+  for (let row = tile.firstRow; row < tile.firstRow + tile.rows; row++) {
+    const start = row * stride + tile.firstColumn;
+    for (let index = start; index < start + tile.columns; index++) visit(index);
+  }
+}
+
+function absoluteMaximum(values: Float32Array, tile: Tile, stride: number): number {
   let maximum = 0;
-  for (let i = row * columns; i < (row + 1) * columns; i++) {
-    const magnitude = Math.abs(values[i] ?? 0);
+  forEachIndex(tile, stride, (index) => {
+    const magnitude = Math.abs(values[index] ?? 0);
     if (!(magnitude < Number.POSITIVE_INFINITY)) {
       throw new QuantlabError(
         "format-unsupported",
-        `row ${row} holds ${values[i]}; fp8 quantizes finite values only`,
+        `row ${Math.floor(index / stride)} holds ${values[index]}; fp8 quantizes finite values only`,
       );
     }
     if (magnitude > maximum) maximum = magnitude;
-  }
+  });
   return maximum;
 }
 
+const rowTile = (row: number, columns: number): Tile => ({
+  firstRow: row,
+  rows: 1,
+  firstColumn: 0,
+  columns,
+});
+
+/** What shares one scale, as rows and columns. */
+export function tileShape(granularity: Granularity, rows: number, columns: number) {
+  switch (granularity) {
+    case "tensor":
+      return { rows, columns };
+    case "channel":
+      return { rows: 1, columns };
+    case "block":
+      return { rows: blockSize, columns: blockSize };
+  }
+}
+
+/** Smallest absolute maximum of a block, as in vLLM's block-wise quantizer. */
+const minBlockMaximum = fround(1e-4);
+
 /**
- * BF16 weights to codes with one FP32 scale a row: scale = absmax / 448, code = x * (1 / scale), the
- * reciprocal path that vLLM takes for weights. A row of zeros, or one so small that the reciprocal
- * overflows (absmax below about 1.3e-36), gets scale 1 and codes 0: vLLM's kernel would write NaN times 0.
+ * BF16 weights to codes: scale = absmax / 448, code = x * (1 / scale), the reciprocal path that vLLM
+ * takes for weights. Zeros, or values so small that the reciprocal overflows (absmax below about
+ * 1.3e-36), get scale 1 and codes 0: vLLM's kernel would write NaN times 0. Blocks take a maximum of
+ * at least 1e-4.
  */
-export function quantizeWeightRows(weight: Uint16Array, rows: number, columns: number): Fp8Rows {
+export function quantizeWeights(
+  weight: Uint16Array,
+  rows: number,
+  columns: number,
+  granularity: Granularity,
+): Fp8Rows {
   const values = decodeBf16(weight);
   const codes = new Uint8Array(rows * columns);
-  const scale = new Float32Array(rows).fill(1);
-  for (let row = 0; row < rows; row++) {
-    const rowScale = fround(absoluteMaximum(values, row, columns) / e4m3Max);
-    const reciprocal = fround(1 / rowScale);
-    if (!Number.isFinite(reciprocal)) continue;
-    scale[row] = rowScale;
-    for (let i = row * columns; i < (row + 1) * columns; i++) {
-      codes[i] = encodeE4m3(fround((values[i] ?? 0) * reciprocal));
+  const shape = tileShape(granularity, rows, columns);
+  const perRow = Math.ceil(columns / shape.columns);
+  const scale = new Float32Array(rows * perRow).fill(1);
+  for (let firstRow = 0; firstRow < rows; firstRow += shape.rows) {
+    for (let block = 0; block < perRow; block++) {
+      const firstColumn = block * shape.columns;
+      const tile = {
+        firstRow,
+        rows: Math.min(shape.rows, rows - firstRow),
+        firstColumn,
+        columns: Math.min(shape.columns, columns - firstColumn),
+      };
+      const maximum = absoluteMaximum(values, tile, columns);
+      const floored = granularity === "block" ? Math.max(maximum, minBlockMaximum) : maximum;
+      const tileScale = fround(floored / e4m3Max);
+      const reciprocal = fround(1 / tileScale);
+      if (!Number.isFinite(reciprocal)) continue;
+      for (let row = firstRow; row < firstRow + tile.rows; row++) {
+        scale[row * perRow + block] = tileScale;
+      }
+      forEachIndex(tile, columns, (index) => {
+        codes[index] = encodeE4m3(fround((values[index] ?? 0) * reciprocal));
+      });
     }
   }
   return { codes, scale };
@@ -60,7 +121,7 @@ export function quantizeActivationRows(x: Uint16Array, rows: number, columns: nu
   const scale = new Float32Array(rows);
   for (let row = 0; row < rows; row++) {
     const rowScale = Math.max(
-      fround(absoluteMaximum(values, row, columns) / e4m3Max),
+      fround(absoluteMaximum(values, rowTile(row, columns), columns) / e4m3Max),
       minActivationScale,
     );
     scale[row] = rowScale;
