@@ -1,12 +1,53 @@
 /** The end of a run: analysis, report and the table, from whatever has been measured. */
-import type { Progress } from "./progress.ts";
+import { join, relative } from "node:path";
+import { type Analysis, analyzeRun } from "../analysis/analyze.ts";
+import type { Table } from "../analysis/finding.ts";
+import { columnTitle, valueText } from "../report/quantity-text.ts";
+import { writeReport } from "../report/write.ts";
+import type { Run } from "../results/run.ts";
+import { loadRun } from "../results/store.ts";
 import type { PreparedRun } from "./prepared-run.ts";
+import type { Progress } from "./progress.ts";
+import { renderTable } from "./table.ts";
 
+/** Writes analysis.json and report.html into the run's folder, and the table to stdout. */
 export async function finishRun(
   { store }: PreparedRun,
   progress: Progress,
-  _json: boolean,
+  json: boolean,
 ): Promise<void> {
   progress.end();
-  progress.event(store.folder);
+  const run = await loadRun(store.folder);
+  const analysis = analyzeRun(run);
+  await store.writeDocument("analysis.json", `${JSON.stringify(analysis, null, 2)}\n`);
+  const report = await writeReport([run], join(store.folder, "report.html"));
+  process.stdout.write(json ? `${toJson(run, analysis, report)}\n` : toText(run, analysis, report));
+}
+
+function toJson({ folder, manifest, results }: Run, analysis: Analysis, report: string): string {
+  const { config, machine } = manifest;
+  return JSON.stringify({ folder, report, config, machine, results, analysis });
+}
+
+/** The result table, the answer in a sentence, what it leaves out, and where the page is. */
+function toText({ manifest }: Run, analysis: Analysis, report: string): string {
+  const { machine, config } = manifest;
+  const [results] = analysis.tables;
+  const { answer, caveats } = analysis.recommendation;
+  const head = `${String(config.model)} on ${machine.cpuModel}, ${machine.threads} threads`;
+  return [
+    `\n${head}\n\n`,
+    results === undefined ? "" : `${tableText(results)}\n`,
+    `${answer}\n`,
+    ...caveats.map((caveat) => `- ${caveat}\n`),
+    `\nReport: ${relative(".", report)}\n`,
+  ].join("");
+}
+
+/** A table of the analysis as the terminal prints it. */
+export function tableText({ columns, rows }: Table): string {
+  return renderTable({
+    header: columns.map(columnTitle),
+    rows: rows.map((row) => columns.map(({ id }) => valueText(row[id]))),
+  });
 }
