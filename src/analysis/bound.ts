@@ -81,7 +81,8 @@ function boundCell(run: Run, label: string, place: FigurePlace): BoundCell | und
     achievedBytesPerSecond: bytes / (measuredMs.value / 1e3),
     memoryFraction,
     computeFraction,
-    bound: explained < namedFrom ? "neither" : floor.bound,
+    bound:
+      explained < namedFrom ? "neither" : computeFraction > memoryFraction ? "compute" : "memory",
     evidence: evidenceOf(run, label, place),
   };
 }

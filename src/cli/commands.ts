@@ -42,8 +42,13 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./bench.ts")).benchCommand(),
   },
   {
+    name: "predict",
+    summary: "the roofline alone: ms/token, what bounds it, memory, crossover, for any device",
+    load: async () => (await import("./predict.ts")).predictCommand(),
+  },
+  {
     name: "report",
-    summary: "the page and the tables again from run folders, several side by side",
+    summary: "the page and the tables again from run folders, or of the published run",
     load: async () => (await import("./report.ts")).reportCommand(),
   },
   {

@@ -19,14 +19,17 @@ export type Ceilings = Pick<Device, "bytesPerSecond" | "flopsPerSecond">;
 export interface Efficiency {
   readonly memory: number;
   readonly compute: number;
+  /** What every step costs besides: launches, scheduling, sampling; 0 where absent. */
+  readonly overheadMs?: number;
 }
 
 export const floorEfficiency: Efficiency = { memory: 1, compute: 1 };
 
-export type Bound = "memory" | "compute";
+export type Bound = "memory" | "compute" | "overhead";
 
 export interface Prediction {
   readonly ms: number;
+  /** The longest part: bytes, FLOPs, or what every step costs besides. */
   readonly bound: Bound;
   readonly memoryMs: number;
   readonly computeMs: number;
@@ -37,7 +40,7 @@ export function peakFlops(ceilings: Ceilings, operands: ModelTraffic["operands"]
   return ceilings.flopsPerSecond[operands] ?? ceilings.flopsPerSecond.bf16;
 }
 
-/** Memory and compute overlap: the longer of the two is the time, and the bound. */
+/** Memory and compute overlap: the longer of the two is the time; the overhead comes on top. */
 export function predictStepMs(
   traffic: StepTraffic,
   operands: ModelTraffic["operands"],
@@ -50,9 +53,12 @@ export function predictStepMs(
       traffic.otherFlops / ceilings.flopsPerSecond.bf16) /
       efficiency.compute) *
     1e3;
+  const workMs = Math.max(memoryMs, computeMs);
+  const overheadMs = efficiency.overheadMs ?? 0;
+  const ceiling = computeMs > memoryMs ? "compute" : "memory";
   return {
-    ms: Math.max(memoryMs, computeMs),
-    bound: computeMs > memoryMs ? "compute" : "memory",
+    ms: workMs + overheadMs,
+    bound: overheadMs > workMs ? "overhead" : ceiling,
     memoryMs,
     computeMs,
   };
@@ -70,15 +76,16 @@ export function predictDecodeStep(
   return predictStepMs(traffic, model.operands, ceilings, efficiency);
 }
 
-/** The prompt of one sequence in one step. */
+/** The prompts of one or more sequences, together in one step. */
 export function predictPrefillStep(
   model: ModelTraffic,
   ceilings: Ceilings,
   promptTokens: number,
   efficiency: Efficiency = floorEfficiency,
+  prompts = 1,
 ): Prediction {
   const traffic = trafficOf(model, {
-    batch: 1,
+    batch: prompts,
     contextLength: promptTokens,
     newTokensPerSequence: promptTokens,
   });
