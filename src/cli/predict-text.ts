@@ -1,10 +1,27 @@
 /** What `quantlab predict` prints: assumptions first, then cells, memory and crossovers. */
 import { asPercent, asText } from "../analysis/wording.ts";
 import { formatBytes } from "../base/units.ts";
-import type { ForecastCrossover, ForecastRow } from "../roofline/forecast.ts";
+import type { Device } from "../roofline/devices.ts";
+import type {
+  EngineModel,
+  Forecast,
+  ForecastCrossover,
+  ForecastRow,
+} from "../roofline/forecast.ts";
 import type { Efficiency, PredictedCrossover } from "../roofline/predict.ts";
-import type { PredictResult } from "./predict.ts";
 import { renderTable } from "./table.ts";
+
+/** What `predict` says, before it is printed. */
+export interface PredictResult extends Forecast {
+  readonly model: string;
+  readonly device: Device;
+  readonly engine: EngineModel;
+  readonly inputLen: number;
+  readonly outputLen: number;
+  readonly memoryUtilization: number;
+  /** Dense peaks against BF16's: what a format's arithmetic can gain here. */
+  readonly computeRatios: Readonly<Record<string, number>>;
+}
 
 export function forecastText(result: PredictResult): string {
   return [heading(result), cellsText(result), memoryText(result), crossoversText(result)].join(

@@ -10,17 +10,12 @@ import { formatByName, formats } from "../formats/registry.ts";
 import { referenceRuns } from "../results/reference.ts";
 import { loadRun } from "../results/store.ts";
 import { type Device, deviceByName, devices } from "../roofline/devices.ts";
-import {
-  type EngineModel,
-  type Forecast,
-  forecast,
-  type ForecastRequest,
-} from "../roofline/forecast.ts";
+import { type EngineModel, forecast, type ForecastRequest } from "../roofline/forecast.ts";
 import { measureThisMachine } from "../roofline/machine.ts";
 import { floorEfficiency, peakFlops } from "../roofline/predict.ts";
 import { modelTraffic } from "../roofline/traffic.ts";
 import { positiveInteger, share } from "./option-values.ts";
-import { forecastText } from "./predict-text.ts";
+import { forecastText, type PredictResult } from "./predict-text.ts";
 
 export interface PredictOptions {
   readonly model: string;
@@ -33,18 +28,6 @@ export interface PredictOptions {
   readonly kvCacheDtype: string;
   readonly fit?: string;
   readonly json?: boolean;
-}
-
-/** What `predict` says, before it is printed. */
-export interface PredictResult extends Forecast {
-  readonly model: string;
-  readonly device: Device;
-  readonly engine: EngineModel;
-  readonly inputLen: number;
-  readonly outputLen: number;
-  readonly memoryUtilization: number;
-  /** Dense peaks against BF16's: what a format's arithmetic can gain here. */
-  readonly computeRatios: Readonly<Record<string, number>>;
 }
 
 const commaSeparated = (text: string) => text.split(",").map((word) => word.trim());
