@@ -19,6 +19,15 @@ describe("JSONL", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+  it("keeps a value with U+2028 on one line", async () => {
+    const path = join(folder, "separators.jsonl");
+    const writer = await JsonLinesWriter.open(path, "w");
+    const value = { text: "a\u2028b\u2029c", "key\u2028": 1 };
+    await writer.append(value);
+    await writer.close();
+    expect(await readAll(path)).toEqual([value]);
+  });
+
   it("round-trips any JSON values, over several openings", async () => {
     const path = join(folder, "round-trip.jsonl");
     await fc.assert(

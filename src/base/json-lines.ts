@@ -17,7 +17,7 @@ export class JsonLinesWriter {
   }
 
   async append(value: unknown): Promise<void> {
-    await this.#file.appendFile(`${JSON.stringify(value)}\n`);
+    await this.#file.appendFile(`${jsonLine(value)}\n`);
   }
 
   /** Flushes to disk and closes. */
@@ -25,6 +25,11 @@ export class JsonLinesWriter {
     await this.#file.sync();
     await this.#file.close();
   }
+}
+
+/** JSON without the line ends that line readers know beside "\n". */
+function jsonLine(value: unknown): string {
+  return JSON.stringify(value).replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
 }
 
 /**
