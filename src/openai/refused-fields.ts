@@ -14,26 +14,9 @@ function refused(...neutral: readonly unknown[]) {
     .optional();
 }
 
-const emptyObject = z
-  .record(z.string(), z.unknown())
-  .refine((value) => Object.keys(value).length === 0, {
-    error: "is not supported by this server; leave it out or send {}",
-  })
-  .nullish();
-
 /** Of both endpoints. */
 export const refusedFields = {
-  n: refused(1),
   best_of: refused(1),
-  echo: refused(false),
-  suffix: refused(),
-  logprobs: refused(false),
-  prompt_logprobs: refused(),
-  logit_bias: emptyObject,
-  presence_penalty: refused(0),
-  frequency_penalty: refused(0),
-  repetition_penalty: refused(1),
-  min_p: refused(0),
   length_penalty: refused(1),
   use_beam_search: refused(false),
   bad_words: refused(),
@@ -41,25 +24,42 @@ export const refusedFields = {
   guided_json: refused(),
   guided_regex: refused(),
   guided_choice: refused(),
+  guided_grammar: refused(),
   structured_outputs: refused(),
+  logits_processors: refused(),
+  skip_special_tokens: refused(true),
+  spaces_between_special_tokens: refused(true, false),
+  include_stop_str_in_output: refused(false),
+  truncate_prompt_tokens: refused(),
+  return_tokens_as_token_ids: refused(false),
+  priority: refused(0),
 };
 
 const plainText = z
   .strictObject({ type: z.literal("text", { error: "only text is supported by this server" }) })
   .nullish();
 
+/** Of completions alone. */
+export const refusedCompletionFields = {
+  suffix: refused(),
+  response_format: plainText,
+};
+
 /** Of chat alone. */
 export const refusedChatFields = {
+  echo: refused(false),
+  prompt_logprobs: refused(),
   tools: refused(),
   tool_choice: refused("none"),
   parallel_tool_calls: refused(false, true),
   functions: refused(),
   function_call: refused("none"),
   response_format: plainText,
-  top_logprobs: refused(0),
   modalities: refused(),
   audio: refused(),
   prediction: refused(),
   reasoning_effort: refused(),
   web_search_options: refused(),
+  add_generation_prompt: refused(true),
+  continue_final_message: refused(false),
 };

@@ -142,10 +142,12 @@ describe("POST /v1/chat/completions", () => {
 describe("refusals", () => {
   test.each([
     ["a wrong field", { temperature: 5 }, 400, "temperature", "invalid_request"],
-    ["an unsupported field", { n: 3 }, 400, "n", "invalid_request"],
+    ["an unsupported field", { best_of: 3 }, 400, "best_of", "invalid_request"],
     ["another model", { model: "gpt-9" }, 404, null, "model_not_found"],
     ["too many tokens", { max_tokens: 60 }, 400, null, "context_length_exceeded"],
     ["a token outside the vocabulary", { prompt: [95] }, 400, null, "invalid_request"],
+    ["one bad prompt of two", { prompt: [[1], [95]] }, 400, null, "invalid_request"],
+    ["a bias outside the vocabulary", { logit_bias: { 95: 1 } }, 400, null, "invalid_request"],
   ])("%s", async (_, fields, status, param, code) => {
     const answer = await complete(fields);
     expect(answer.status).toBe(status);
@@ -179,6 +181,8 @@ describe("refusals", () => {
       busy.app.inject({ method: "POST", url: "/v1/completions", payload: { ...payload, stream } });
     const [first, second] = await Promise.all([send(true), send(false)]);
     expect([first.statusCode, second.statusCode].sort()).toEqual([200, 429]);
+    const refused = first.statusCode === 429 ? first : second;
+    expect(refused.headers["retry-after"]).toBe("1");
   });
 });
 

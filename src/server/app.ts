@@ -11,6 +11,7 @@ import { addHealth } from "./health.ts";
 import { addModels } from "./models.ts";
 import { createMetrics } from "./prometheus.ts";
 import type { ServiceOptions } from "./service.ts";
+import { addTokenize } from "./tokenize.ts";
 
 export interface AppOptions extends ServiceOptions {
   /** Asked for as a bearer token everywhere but at /health; undefined lets everyone in. */
@@ -23,9 +24,19 @@ const bodyLimitBytes = 8 * 2 ** 20;
 /** Longer than clients keep an idle socket, so that it is the client who closes it, never a race. */
 const keepAliveMs = 75_000;
 
+/** A request that trickles in for longer is dropped, so that slow senders cannot hold every socket. */
+const requestTimeoutMs = 120_000;
+
+/** Of a full queue: a place is free as soon as any running request ends. */
+const retryAfterSeconds = 1;
+
 /** Routes without a socket: for tests by `inject`, and for `listen`. */
 export function createApp(options: AppOptions): FastifyInstance {
-  const app = fastify({ bodyLimit: bodyLimitBytes, keepAliveTimeout: keepAliveMs });
+  const app = fastify({
+    bodyLimit: bodyLimitBytes,
+    keepAliveTimeout: keepAliveMs,
+    requestTimeout: requestTimeoutMs,
+  });
   const service = {
     ...options,
     metrics: createMetrics(options.host, options.modelName),
@@ -35,6 +46,7 @@ export function createApp(options: AppOptions): FastifyInstance {
   app.setErrorHandler((error, request, reply) => {
     const { status, body } = toErrorAnswer(error);
     if (status === 500) log.error({ err: error, url: request.url }, "a request failed");
+    if (status === 429) reply.header("retry-after", retryAfterSeconds);
     return reply.code(status).send(body);
   });
   app.setNotFoundHandler((request, reply) => {
@@ -44,6 +56,7 @@ export function createApp(options: AppOptions): FastifyInstance {
   });
   addCompletions(app, service);
   addChat(app, service);
+  addTokenize(app, service);
   addModels(app, service);
   addHealth(app, service);
   return app;

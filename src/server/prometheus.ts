@@ -5,13 +5,24 @@ import type { EngineHost } from "../engine/host.ts";
 /** Seconds; vLLM's edges for these three metrics, shortened to what a CPU engine spans. */
 const firstTokenBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160];
 const betweenTokensBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const tokenBuckets = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000];
 const requestBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640];
+
+export interface FinishedRequest {
+  readonly reason: string;
+  readonly promptTokens: number;
+  readonly generatedTokens: number;
+  /** From arrival to the end. */
+  readonly seconds: number;
+  /** From the first token to the last. */
+  readonly decodeSeconds: number;
+}
 
 /** What one request reports as it goes. */
 export interface RequestMetrics {
   firstToken(seconds: number): void;
   nextToken(seconds: number): void;
-  finished(reason: string, seconds: number): void;
+  finished(request: FinishedRequest): void;
   /** The page, in Prometheus' text format. */
   render(): Promise<string>;
   readonly contentType: string;
@@ -38,6 +49,21 @@ export function createMetrics(host: EngineHost, modelName: string): RequestMetri
     "From the request's arrival to its last token",
     requestBuckets,
   );
+  const prompt = histogram(
+    "vllm:request_prompt_tokens",
+    "Prompt tokens of a request",
+    tokenBuckets,
+  );
+  const generation = histogram(
+    "vllm:request_generation_tokens",
+    "Tokens generated for a request",
+    tokenBuckets,
+  );
+  const perToken = histogram(
+    "vllm:request_time_per_output_token_seconds",
+    "Between a request's first and last token, per token",
+    betweenTokensBuckets,
+  );
   const success = new Counter({
     name: "vllm:request_success_total",
     help: "Requests that ended, by reason",
@@ -47,9 +73,12 @@ export function createMetrics(host: EngineHost, modelName: string): RequestMetri
   return {
     firstToken: (seconds) => firstToken.observe(seconds),
     nextToken: (seconds) => betweenTokens.observe(seconds),
-    finished: (reason, seconds) => {
+    finished: ({ reason, promptTokens, generatedTokens, seconds, decodeSeconds }) => {
       request.observe(seconds);
       success.inc({ finished_reason: reason });
+      prompt.observe(promptTokens);
+      generation.observe(generatedTokens);
+      if (generatedTokens > 1) perToken.observe(decodeSeconds / (generatedTokens - 1));
     },
     render: () => registry.metrics(),
     contentType: registry.contentType,
@@ -87,6 +116,16 @@ function addEngineMetrics(registry: Registry, host: EngineHost): void {
   counter("vllm:num_preemptions_total", "Preemptions", () => host.stats.preemptions);
   counter("vllm:prompt_tokens_total", "Prompt tokens run", () => host.stats.promptTokens);
   counter("vllm:generation_tokens_total", "Tokens generated", () => host.stats.generatedTokens);
+  counter(
+    "vllm:prefix_cache_queries_total",
+    "Prompt tokens looked for in the prefix cache",
+    () => host.stats.prefixQueriedTokens,
+  );
+  counter(
+    "vllm:prefix_cache_hits_total",
+    "Prompt tokens found in the prefix cache",
+    () => host.stats.prefixHitTokens,
+  );
   counter("quantlab:engine_steps_total", "Steps of the engine", () => host.stats.steps);
   counter(
     "quantlab:engine_step_seconds_total",

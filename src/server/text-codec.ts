@@ -1,5 +1,5 @@
 /** What the endpoints need of text/: prompts to token ids, tokens back to text one by one. */
-import type { ChatMessage } from "../openai/schemas.ts";
+import type { ChatMessage } from "../openai/requests.ts";
 
 export interface TextCodec {
   /** @param addSpecialTokens whether the tokenizer's own prefix (BOS) goes before the text */

@@ -11,6 +11,7 @@ import { ContextModel, type ContextModelOptions } from "./context-model.ts";
 export interface FakeEngineOptions extends ContextModelOptions {
   readonly limits?: Partial<EngineLimits>;
   readonly maxQueue?: number;
+  readonly prefixCaching?: boolean;
 }
 
 export interface FakeEngine {
@@ -31,7 +32,7 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
     vocabSize: model.config.vocabSize,
     ...options.limits,
   };
-  const engine = new Engine(model, limits, 0, new ManualClock());
+  const engine = new Engine(model, limits, 0, new ManualClock(), options);
   const facts: EngineFacts = {
     format: model.format,
     trained: model.trained,

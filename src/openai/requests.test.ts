@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { chatRequestSchema, completionRequestSchema, parseRequest } from "./schemas.ts";
+import { chatRequestSchema, completionRequestSchema, parseRequest } from "./requests.ts";
 
 const completion = (fields: object) =>
   parseRequest(completionRequestSchema, { prompt: "hi", ...fields });
@@ -18,20 +18,18 @@ function outcome(parse: () => unknown): string {
 
 describe("completion requests", () => {
   test.each([
-    ["text", "a b", "a b"],
-    ["token ids", [1, 2], [1, 2]],
-    ["a list of one text", ["a"], "a"],
-    ["a list of one list of token ids", [[1, 2]], [1, 2]],
+    ["text", "a b", ["a b"]],
+    ["token ids", [1, 2], [[1, 2]]],
+    ["a list of texts", ["a", ""], ["a", ""]],
+    ["a list of lists of token ids", [[1, 2], [3]], [[1, 2], [3]]],
   ])("the prompt may be %s", (_, prompt, parsed) => {
     expect(completion({ prompt }).prompt).toEqual(parsed);
   });
 
-  test.each([[["a", "b"]], [[[1], [2]]], [[]], [[1.5]], [[-1]], [7], [null]])(
+  test.each([[[]], [[[]]], [["a", 1]], [[1.5]], [[-1]], [7], [null]])(
     "the prompt may not be %j",
     (prompt) => {
-      expect(outcome(() => completion({ prompt }))).toMatch(
-        /^prompt(\.0)?: (must be one text or one list|Too small)/,
-      );
+      expect(outcome(() => completion({ prompt }))).toMatch(/^prompt(\.0)*: (must be a|Too small)/);
     },
   );
 
@@ -67,20 +65,36 @@ describe("completion requests", () => {
       seed: 1234,
     };
     expect(outcome(() => completion(harness))).toBe("ok");
+    const likelihood = {
+      model: "m",
+      prompt: [
+        [1, 2],
+        [3, 4],
+      ],
+      max_tokens: 1,
+      logprobs: 1,
+      echo: true,
+      temperature: 0,
+      seed: 1234,
+    };
+    expect(outcome(() => completion(likelihood))).toBe("ok");
   });
 
   test.each([
-    [{ n: 2 }, "n: is not supported by this server; leave it out or send 1"],
-    [{ echo: true }, "echo: is not supported by this server; leave it out or send false"],
-    [{ logprobs: 1 }, "logprobs: is not supported by this server; leave it out or send false"],
+    [{ n: 0 }, "n: Too small: expected number to be >=1"],
+    [{ best_of: 2 }, "best_of: is not supported by this server; leave it out or send 1"],
+    [{ logprobs: 21 }, "logprobs: Too big: expected number to be <=20"],
+    [{ logit_bias: { x: 1 } }, "logit_bias.x: Invalid key in record"],
+    [{ presence_penalty: 3 }, "presence_penalty: Too big: expected number to be <=2"],
     [
-      { logit_bias: { 5: 1 } },
-      "logit_bias: is not supported by this server; leave it out or send {}",
+      { skip_special_tokens: false },
+      "skip_special_tokens: is not supported by this server; leave it out or send true",
     ],
     [{ suffix: "x" }, "suffix: is not supported by this server; leave it out"],
     [{ tools: [] }, 'Unrecognized key: "tools"'],
     [{ max_tokenz: 5 }, 'Unrecognized key: "max_tokenz"'],
-    [{ max_tokens: 0 }, "max_tokens: Too small: expected number to be >=1"],
+    [{ max_tokens: -1 }, "max_tokens: Too small: expected number to be >=0"],
+    [{ max_tokens: 0 }, "max_tokens: must be at least 1, or 0 with echo"],
     [{ temperature: -1 }, "temperature: Too small: expected number to be >=0"],
     [{ temperature: "hot" }, "temperature: Invalid input: expected number, received string"],
     [{ top_p: 0 }, "top_p: Too small: expected number to be >0"],
@@ -120,6 +134,8 @@ describe("chat requests", () => {
       "response_format.type: only text is supported by this server",
     ],
     [{ prompt: "x" }, 'Unrecognized key: "prompt"'],
+    [{ top_logprobs: 2 }, "top_logprobs: is only allowed when logprobs is true"],
+    [{ logprobs: 2 }, "logprobs: Invalid input: expected boolean, received number"],
   ])("%j is refused by name", (fields, message) => {
     expect(outcome(() => chat(fields))).toBe(message);
   });
