@@ -1,0 +1,33 @@
+// The formats whose kernel.cc is linked in.
+#include "format.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace quantlab {
+namespace {
+
+// Inside a function: initialised before the first registrar, whatever file that is in.
+std::vector<const Format*>& registry() {
+  static std::vector<const Format*> formats;
+  return formats;
+}
+
+}  // namespace
+
+RegisterFormat::RegisterFormat(Format format) {
+  // Lives as long as the process, like the code it points to.
+  registry().push_back(new Format(std::move(format)));
+}
+
+const std::vector<const Format*>& registeredFormats() { return registry(); }
+
+const Format* formatNamed(const std::string& name) {
+  const auto& formats = registry();
+  const auto found = std::find_if(formats.begin(), formats.end(),
+                                  [&](const Format* format) { return name == format->name; });
+  return found == formats.end() ? nullptr : *found;
+}
+
+}  // namespace quantlab

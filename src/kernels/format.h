@@ -1,0 +1,76 @@
+// What a number format gives the matmul: how it packs, and how its codes become BF16 lines.
+#pragma once
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "weight.h"
+
+namespace quantlab {
+
+enum class ElementType { u8, u16, f32 };
+enum class Extent { weight, row, group };  // one element a weight, a row, or a group of a row
+
+// A canonical tensor of packWeight.
+struct FormatTensor {
+  const char* name;
+  ElementType type;
+  Extent extent;
+};
+
+// Bytes of one panel.
+struct PanelBytes {
+  std::size_t codes;
+  std::size_t scales;
+  std::size_t zeros;
+};
+
+// Most panels, and most rows of x, that `few` is called with.
+constexpr std::size_t kQuadPanels = 4;
+constexpr std::size_t kQuadRows = kQuadPanels * kPanelRows;
+constexpr std::size_t kFewRows = 4;
+
+// The inner loops of a format under one instruction set.
+struct FormatLoops {
+  // BF16 lines of pairs [firstPair, firstPair + pairs) of a panel: in place, or decoded into `scratch`.
+  // Grouped formats decode code minus zero, and are asked for whole groups.
+  const bf16* (*lines)(const Weight& weight, std::size_t panel, std::size_t firstPair,
+                       std::size_t pairs, bf16* scratch);
+  // Scales of the 16 outputs of a panel in one group; null in formats without groups.
+  void (*groupScales)(const Weight& weight, std::size_t panel, std::size_t group, float* scales);
+  // sums[row * kQuadRows + output] over all columns for `panels` panels and up to kFewRows rows of x,
+  // decoded in registers; null where decoding to lines first is as good. Gives the bits of the path
+  // over lines.
+  void (*few)(const Weight& weight, std::size_t panel, std::size_t panels, const bf16* x,
+              std::size_t stride, std::size_t rows, float* sums);
+};
+
+struct Format {
+  const char* name;
+  std::vector<FormatTensor> tensors;
+  bool grouped;
+  std::size_t pairMultiple;  // pairs of a panel are padded to a multiple of this
+  PanelBytes (*panelBytes)(const Weight& weight);
+  // Packs one panel from the canonical tensors, or quantizes it from BF16 [rows, columns]. Null, or
+  // what is wrong with the input.
+  const char* (*pack)(const Weight& weight, std::size_t panel, const void* const* tensors);
+  const char* (*quantize)(const Weight& weight, std::size_t panel, const bf16* source);
+  void (*dequantizeRow)(const Weight& weight, std::size_t row, float* out);
+  // Quantizes one row of x: code values (exact in BF16) into `values`, returns the scale. Null when the
+  // format multiplies x as it is.
+  float (*quantizeActivations)(const bf16* x, std::size_t columns, bf16* values);
+  // FP32 scale a row of the weight, applied to the sums; null in formats without.
+  const float* (*rowScales)(const Weight& weight);
+  // For the active instruction set.
+  const FormatLoops& (*loops)();
+};
+
+// The last line of each format's kernel.cc: `static RegisterFormat registered({...})`.
+struct RegisterFormat {
+  explicit RegisterFormat(Format format);
+};
+
+const std::vector<const Format*>& registeredFormats();
+const Format* formatNamed(const std::string& name);
+
+}  // namespace quantlab

@@ -1,0 +1,240 @@
+// The matmul over any format: outputs over threads, tiles over rows, the format's lines in the middle.
+#include "matmul.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <vector>
+
+#include "dispatch.h"
+#include "pool.h"
+#include "product.h"
+
+namespace quantlab {
+namespace {
+
+constexpr std::size_t kBlockPairs = 128;  // four panels' lines of a block: 32 KiB, what L1 holds
+constexpr std::size_t kBlockRows = 256;   // rows of x that share a block's decoded lines
+
+// Each thread's own working memory.
+struct Scratch {
+  alignas(64) bf16 lines[kQuadPanels * kBlockPairs * kLineElements];
+  alignas(64) float sums[kBlockRows * kQuadRows];
+  alignas(64) float scales[kQuadRows];
+};
+
+Scratch& scratch() {
+  thread_local Scratch memory;
+  return memory;
+}
+
+// One linear call.
+struct Product {
+  const Weight& weight;
+  const FormatLoops& format;
+  const ProductLoops& loops;
+  const bf16* x;
+  std::size_t stride;
+  std::size_t m;
+  const float* xScales;    // a row of x; null when the format multiplies x as it is
+  const float* rowScales;  // a row of the weight; null without
+  LinearOutput out;
+};
+
+// Panels [panel, panel + panels) against rows [first, first + rows).
+struct Part {
+  std::size_t panel;
+  std::size_t panels;
+  std::size_t first;
+  std::size_t rows;
+};
+
+void sumGroups(const Product& product, const Part& part, ProductBlock& block, Scratch& memory) {
+  const std::size_t pairs = product.weight.groupSize / 2;
+  block.pairs = pairs;
+  block.panelStride = pairs * kLineElements;
+  block.lines = memory.lines;
+  for (std::size_t group = 0; group < product.weight.groups(); group++) {
+    for (std::size_t j = 0; j < part.panels; j++) {
+      product.format.lines(product.weight, part.panel + j, group * pairs, pairs,
+                           memory.lines + j * block.panelStride);
+      product.format.groupScales(product.weight, part.panel + j, group,
+                                 memory.scales + j * kPanelRows);
+    }
+    product.loops.accumulateScaled(block, memory.scales, memory.sums);
+    block.x += 2 * pairs;
+  }
+}
+
+void sumLines(const Product& product, const Part& part, ProductBlock& block, Scratch& memory) {
+  const std::size_t total = product.weight.pairs;
+  for (std::size_t begin = 0; begin < total; begin += block.pairs) {
+    block.pairs = std::min(kBlockPairs, total - begin);
+    block.panelStride = block.pairs * kLineElements;
+    for (std::size_t j = 0; j < part.panels; j++) {
+      const bf16* lines =
+          product.format.lines(product.weight, part.panel + j, begin, block.pairs,
+                               memory.lines + j * block.panelStride);
+      if (j == 0) block.lines = lines;
+      // In place the panels lie a whole panel apart.
+      if (j == 1) block.panelStride = static_cast<std::size_t>(lines - block.lines);
+    }
+    product.loops.accumulate(block, memory.sums);
+    block.x += 2 * block.pairs;
+  }
+}
+
+QUANTLAB_BODY void finishRowBody(float* sums, std::size_t count, const float* rowScales, float xScale,
+                                 bf16* brain, float* single) {
+  if (rowScales != nullptr)
+    for (std::size_t i = 0; i < count; i++) sums[i] = sums[i] * xScale * rowScales[i];
+  if (single != nullptr)
+    for (std::size_t i = 0; i < count; i++) single[i] = sums[i];
+  else
+    for (std::size_t i = 0; i < count; i++) brain[i] = floatToBf16(sums[i]);
+}
+QUANTLAB_VARIANTS(void, finishRow,
+                  (float* sums, std::size_t count, const float* rowScales, float xScale, bf16* brain,
+                   float* single),
+                  (sums, count, rowScales, xScale, brain, single));
+
+void finish(const Product& product, const Part& part, float* sums) {
+  const std::size_t output = part.panel * kPanelRows;
+  const std::size_t count = std::min(part.panels * kPanelRows, product.weight.rows - output);
+  const float* rowScales = product.rowScales == nullptr ? nullptr : product.rowScales + output;
+  for (std::size_t row = 0; row < part.rows; row++) {
+    const std::size_t at = (part.first + row) * product.weight.rows + output;
+    const float xScale = product.xScales == nullptr ? 1.0f : product.xScales[part.first + row];
+    finishRow(sums + row * kQuadRows, count, rowScales, xScale,
+              product.out.brain == nullptr ? nullptr : product.out.brain + at,
+              product.out.single == nullptr ? nullptr : product.out.single + at);
+  }
+}
+
+void multiply(const Product& product, const Part& part) {
+  Scratch& memory = scratch();
+  const bf16* x = product.x + part.first * product.stride;
+  if (part.rows <= kFewRows && product.format.few != nullptr) {
+    product.format.few(product.weight, part.panel, part.panels, x, product.stride, part.rows,
+                       memory.sums);
+  } else {
+    std::memset(memory.sums, 0, part.rows * kQuadRows * sizeof(float));
+    ProductBlock block{x, product.stride, part.rows, nullptr, 0, part.panels, 0};
+    if (product.weight.groupSize != 0)
+      sumGroups(product, part, block, memory);
+    else
+      sumLines(product, part, block, memory);
+  }
+  finish(product, part, memory.sums);
+}
+
+// x as the kernel reads it: padded to whole pairs, quantized where the format says so.
+struct PreparedRows {
+  Block values;
+  Block scales;
+};
+
+// Grows to what the calling thread has needed so far: an engine's largest step.
+PreparedRows& preparedRows(std::size_t valueBytes, std::size_t scaleBytes) {
+  thread_local PreparedRows rows;
+  if (rows.values.bytes() < valueBytes) rows.values = Block(valueBytes, MemoryKind::buffer);
+  if (rows.scales.bytes() < scaleBytes) rows.scales = Block(scaleBytes, MemoryKind::buffer);
+  return rows;
+}
+
+void prepare(Product& product) {
+  const Weight& weight = product.weight;
+  const auto quantize = weight.format->quantizeActivations;
+  if (quantize == nullptr && weight.columns == 2 * weight.pairs) return;
+  const std::size_t stride = 2 * weight.pairs;
+  PreparedRows& rows = preparedRows(product.m * stride * sizeof(bf16), product.m * sizeof(float));
+  bf16* values = rows.values.as<bf16>();
+  float* scales = rows.scales.as<float>();
+  const bf16* x = product.x;
+  parallelFor(product.m, std::max<std::size_t>(1, 8192 / stride), [&](std::size_t begin,
+                                                                      std::size_t end) {
+    for (std::size_t row = begin; row < end; row++) {
+      const bf16* source = x + row * weight.columns;
+      bf16* target = values + row * stride;
+      if (quantize != nullptr)
+        scales[row] = quantize(source, weight.columns, target);
+      else
+        std::memcpy(target, source, weight.columns * sizeof(bf16));
+      std::memset(target + weight.columns, 0, (stride - weight.columns) * sizeof(bf16));
+    }
+  });
+  product.x = values;
+  product.stride = stride;
+  if (quantize != nullptr) product.xScales = scales;
+}
+
+template <typename Call>
+std::string overPanels(const Weight& weight, const Call& call) {
+  std::atomic<const char*> problem{nullptr};
+  parallelFor(weight.panels(), 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t panel = begin; panel < end; panel++)
+      if (const char* found = call(panel)) problem.store(found, std::memory_order_relaxed);
+  });
+  const char* found = problem.load();
+  return found == nullptr ? "" : found;
+}
+
+}  // namespace
+
+const ProductLoops& productLoops() {
+#if defined(__x86_64__)
+  static const ProductLoops& loops =
+      *variantFor(&portableProductLoops, &avx2ProductLoops, &avx512ProductLoops);
+  return loops;
+#else
+  return portableProductLoops;
+#endif
+}
+
+std::string packPanels(const Weight& weight, const void* const* tensors) {
+  return overPanels(weight,
+                    [&](std::size_t panel) { return weight.format->pack(weight, panel, tensors); });
+}
+
+std::string quantizePanels(const Weight& weight, const bf16* source) {
+  return overPanels(
+      weight, [&](std::size_t panel) { return weight.format->quantize(weight, panel, source); });
+}
+
+void linear(const Weight& weight, const bf16* x, std::size_t m, const LinearOutput& out) {
+  if (m == 0) return;
+  const Format& format = *weight.format;
+  Product product{weight,         format.loops(), productLoops(),
+                  x,              weight.columns, m,
+                  nullptr,        format.rowScales == nullptr ? nullptr : format.rowScales(weight),
+                  out};
+  prepare(product);
+  const std::size_t panels = weight.panels();
+  const std::size_t quads = (panels + kQuadPanels - 1) / kQuadPanels;
+  const std::size_t rowBlocks = (m + kBlockRows - 1) / kBlockRows;
+  parallelFor(quads * rowBlocks, 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t task = begin; task < end; task++) {
+      // Consecutive tasks share the rows of x.
+      const std::size_t panel = task % quads * kQuadPanels;
+      const std::size_t first = task / quads * kBlockRows;
+      multiply(product, {panel, std::min(kQuadPanels, panels - panel), first,
+                         std::min(kBlockRows, m - first)});
+    }
+  });
+}
+
+void embed(const Weight& weight, const std::int32_t* tokenIds, std::size_t tokens, bf16* out) {
+  const FormatLoops& loops = weight.format->loops();
+  parallelFor(tokens, 4, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t t = begin; t < end; t++) {
+      const auto row = static_cast<std::size_t>(tokenIds[t]);
+      const bf16* lines = loops.lines(weight, row / kPanelRows, 0, weight.pairs, nullptr);
+      const bf16* source = lines + row % kPanelRows * 2;
+      bf16* target = out + t * weight.columns;
+      for (std::size_t k = 0; k < weight.columns; k++)
+        target[k] = source[k / 2 * kLineElements + k % 2];
+    }
+  });
+}
+
+}  // namespace quantlab
