@@ -12,6 +12,7 @@ export interface EngineFlags {
   readonly maxNumSeqs: number;
   readonly maxNumBatchedTokens?: number;
   readonly kvCacheMemory?: number;
+  readonly enablePrefixCaching?: boolean;
   readonly threads?: number;
   readonly seed: number;
 }
@@ -31,6 +32,10 @@ export function addEngineFlags(command: Command): Command {
       positiveInteger,
     )
     .option("--kv-cache-memory <size>", 'for example "2GB" (default: what fits)', parseBytes)
+    .option(
+      "--enable-prefix-caching",
+      "equal beginnings of prompts are run once; off in measurements",
+    )
     .option("--threads <n>", "threads of the kernels (default: all cores)", positiveInteger)
     .option("--seed <n>", "of dummy weights and of sampling", wholeNumber, seed);
 }
@@ -46,6 +51,7 @@ export function engineOptionsOf(flags: EngineFlags): EngineOptions {
       flags.maxNumBatchedTokens ?? Math.max(engineDefaults.maxNumBatchedTokens, flags.maxNumSeqs),
     kvCacheBytes: flags.kvCacheMemory,
     blockSize: engineDefaults.blockSize,
+    prefixCaching: flags.enablePrefixCaching,
     seed: flags.seed,
   };
 }
