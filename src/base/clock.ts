@@ -30,6 +30,14 @@ export const systemClock: Clock = {
   },
 };
 
+/**
+ * What to add to systemClock.nowMs() to get milliseconds of the machine's monotonic clock, which all
+ * processes share: times of two processes can then be subtracted.
+ */
+export function machineOffsetMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6 - performance.now();
+}
+
 /** A clock that moves only when told: `sleepUntil` resolves when `advanceTo` passes the deadline. */
 export class ManualClock implements Clock {
   #nowMs = 0;

@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { ManualClock, systemClock } from "../base/clock.ts";
+import { ManualClock } from "../base/clock.ts";
 import { endpointUrl, getJson, listModels, waitUntilReady } from "./client.ts";
 import { startMockServer } from "./mock-server.ts";
 
@@ -85,7 +85,7 @@ describe("waitUntilReady", () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     const port = Number(new URL(baseUrl).port);
-    const server = await startMockServer({ ttftMs: 0, itlMs: 0, port, clock: systemClock });
+    const server = await startMockServer({ ttftMs: 0, itlMs: 0, port });
     closing = server.close;
     clock.advanceTo(clock.nextDeadlineMs() ?? 0);
     expect(await waiting).toEqual(["mock"]);
