@@ -81,15 +81,18 @@ function cellsOf(row: SyntheticRow, repeat: number, options: SyntheticOptions): 
         msPerTokenMedian: row.stepMs(batch) * factor,
       }),
     ),
-    ...rates.map((rate, index) =>
-      cell(label, "serving", `rate-${rate}`, repeat, {
+    ...rates.map((rate, index) => ({
+      completed: 40,
+      total_input_tokens: 40 * 64,
+      total_output_tokens: 40 * 32,
+      ...cell(label, "serving", `rate-${rate}`, repeat, {
         ttftMsMedian: alone * 10 * (index + 1) ** 2,
         ttftMsP99: alone * 30 * (index + 1) ** 2,
         itlMsMedian: row.stepMs(4 * (index + 1)) * factor,
         itlMsP99: row.stepMs(4 * (index + 1)) * factor * 2,
         outputTokensPerSecond: 100 * (index + 1),
       }),
-    ),
+    })),
   ];
 }
 

@@ -71,7 +71,7 @@ describe("findings", () => {
   it("name the crossover, with its interval when there are repeats", () => {
     const id = "crossover/output-throughput/awq/bf16";
     expect(claimOf(syntheticRun(), id)).toMatch(
-      /^undecided: awq is faster than bf16 up to batch 2\d/,
+      /^undecided: By output tok.s, awq is faster than bf16 up to batch 2\d/,
     );
     const repeated = claimOf(syntheticRun({ repeats: 4, noise: noisy }), id);
     expect(repeated).toMatch(/^yes: .* 95 % interval/);

@@ -1,13 +1,18 @@
 /** Everything that is concluded from one run, as data for the terminal, the page and Markdown. */
 import type { Run } from "../results/run.ts";
 import { cellPath } from "../results/run.ts";
-import { type BoundCell, boundCells, boundFinding, boundTable } from "./bound.ts";
-import { crossoverFinding, type RowCrossover, rowCrossovers } from "./crossovers.ts";
+import { type BoundCell, boundCells, boundFinding } from "./bound.ts";
+import { crossoverFinding, crossoverTable } from "./crossover-text.ts";
+import { type RowCrossover, rowCrossovers } from "./crossovers.ts";
+import { type Diagnosis, diagnose } from "./diagnosis.ts";
 import { expectedFindings, expectedTable } from "./expected.ts";
 import type { Finding, Table } from "./finding.ts";
+import { type Predictions, predictions } from "./prediction.ts";
+import { fitFinding, predictionTable } from "./prediction-table.ts";
 import { publishedFindings } from "./published.ts";
 import { type Recommendation, recommend } from "./recommend.ts";
 import { resultTable } from "./result-table.ts";
+import { trapFindings } from "./traps.ts";
 
 /** A cell whose figures are missing or may not be used. */
 export interface Incident {
@@ -23,23 +28,31 @@ export interface Analysis {
   readonly recommendation: Recommendation;
   readonly crossovers: readonly RowCrossover[];
   readonly bounds: readonly BoundCell[];
+  /** undefined without decode cells or ceilings. */
+  readonly predictions: Predictions | undefined;
+  readonly diagnoses: readonly Diagnosis[];
   readonly incidents: readonly Incident[];
 }
 
 export function analyzeRun(run: Run): Analysis {
-  const crossovers = rowCrossovers(run);
   const bounds = boundCells(run);
+  const predicted = predictions(run);
+  const diagnoses = diagnose(run, predicted?.cells ?? []);
+  const crossovers = rowCrossovers(run, predicted?.engine);
   const expected = expectedFindings(run);
   const recommendation = recommend(run, crossovers);
   return {
     tables: [
       resultTable(run, crossovers),
-      ...(bounds.length === 0 ? [] : [boundTable(bounds)]),
+      ...(crossovers.length === 0 ? [] : [crossoverTable(crossovers)]),
+      ...(diagnoses.length === 0 ? [] : [predictionTable(diagnoses)]),
       ...(expected.length === 0 ? [] : [expectedTable(expected)]),
     ],
     findings: [
       ...recommendation.objectives,
+      ...trapFindings(run),
       ...crossovers.flatMap((crossover) => crossoverFinding(run, crossover) ?? []),
+      ...(predicted === undefined ? [] : [fitFinding(predicted)]),
       ...bounds.map(boundFinding),
       ...expected,
       ...publishedFindings(run),
@@ -47,6 +60,8 @@ export function analyzeRun(run: Run): Analysis {
     recommendation,
     crossovers,
     bounds,
+    predictions: predicted,
+    diagnoses,
     incidents: incidentsOf(run),
   };
 }

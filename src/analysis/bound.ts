@@ -14,7 +14,7 @@ import {
   settingsOf,
   settingTitle,
 } from "./cells.ts";
-import type { Finding, Table } from "./finding.ts";
+import type { Finding } from "./finding.ts";
 import type { Interval } from "./interval.ts";
 import { asPercent, asText } from "./wording.ts";
 
@@ -107,30 +107,5 @@ export function boundFinding(cell: BoundCell): Finding {
       floor: quantity({ value: floor.ms, n: 1, low: undefined, high: undefined }, "ms"),
     },
     evidence: cell.evidence,
-  };
-}
-
-/** Floor and measurement of every decode cell side by side, with what bounds it. */
-export function boundTable(cells: readonly BoundCell[]): Table {
-  const exact = (value: number) => ({ value, n: 1, low: undefined, high: undefined });
-  const words = { memory: "memory bandwidth", compute: "compute", neither: "neither" };
-  return {
-    title: "Floor beside measurement",
-    columns: [
-      { id: "cell", title: "cell", unit: "" },
-      { id: "floor", title: "floor", unit: "ms/token" },
-      { id: "measured", title: "measured", unit: "ms/token" },
-      { id: "memory", title: "of bandwidth", unit: "%" },
-      { id: "compute", title: "of compute", unit: "%" },
-      { id: "bound", title: "bound by", unit: "" },
-    ],
-    rows: cells.map((cell) => ({
-      cell: `${cell.label}, ${cell.experiment}, ${settingTitle(cell.setting)}`,
-      floor: quantity(exact(cell.floor.ms), "ms"),
-      measured: quantity(cell.measuredMs, "ms"),
-      memory: quantity(exact(100 * cell.memoryFraction), "%"),
-      compute: quantity(exact(100 * cell.computeFraction), "%"),
-      bound: words[cell.bound],
-    })),
   };
 }

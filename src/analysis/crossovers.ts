@@ -1,10 +1,7 @@
-/** The crossover of every row against the first one, measured and predicted, as findings. */
+/** The crossover of every pair of rows by every metric, measured and predicted. */
 import type { Run } from "../results/run.ts";
-import {
-  type PredictedCrossover,
-  predictCrossover,
-  predictDecodeStep,
-} from "../roofline/predict.ts";
+import { type EngineModel, type ForecastMetric, forecastCrossover } from "../roofline/forecast.ts";
+import type { PredictedCrossover } from "../roofline/predict.ts";
 import {
   ceilingsOf,
   evidenceOf,
@@ -15,139 +12,115 @@ import {
   settingsOf,
 } from "./cells.ts";
 import { type Curve, findCrossover, type MeasuredCrossover } from "./crossover.ts";
-import type { Finding } from "./finding.ts";
-import { asPercent, asText } from "./wording.ts";
+import { figureDefinitions } from "../results/figures.ts";
 
 const experiment = "throughput";
-const figure = "outputTokensPerSecond";
+
+/** What pairs are compared by, and the figure of a throughput cell that holds it. */
+export const crossoverMetrics: readonly {
+  readonly metric: ForecastMetric;
+  readonly figure: string;
+  readonly title: string;
+  /** "gives more output tokens per second". */
+  readonly verb: string;
+}[] = [
+  {
+    metric: "throughput",
+    figure: "outputTokensPerSecond",
+    title: "output tok/s",
+    verb: "gives more output tokens per second",
+  },
+  { metric: "tpot", figure: "msPerTokenMedian", title: "TPOT", verb: "takes less time per token" },
+  { metric: "ttft", figure: "ttftMsMedian", title: "TTFT", verb: "gives the first token sooner" },
+];
+
+export type CrossoverMetric = (typeof crossoverMetrics)[number];
 
 export interface RowCrossover {
-  /** The row that the other is held against: the first of the run. */
+  readonly metric: ForecastMetric;
+  /** The row that the other is held against: the one that comes first in the run. */
   readonly reference: string;
   readonly label: string;
   readonly measured: MeasuredCrossover | undefined;
-  /** Of decode steps on the ceilings alone, at the same lengths. */
+  /** Of the ceilings alone, at the same lengths. */
+  readonly floor: PredictedCrossover | undefined;
+  /** With the engine's fitted efficiency. */
   readonly predicted: PredictedCrossover | undefined;
+  /** If the two rows err by the engine's spread against each other, either way. */
+  readonly band: readonly [PredictedCrossover, PredictedCrossover] | undefined;
+}
+
+export function metricOf({ metric }: Pick<RowCrossover, "metric">): CrossoverMetric {
+  const found = crossoverMetrics.find((entry) => entry.metric === metric);
+  if (found === undefined) throw new Error(`there is no crossover metric "${metric}"`);
+  return found;
+}
+
+/** One row by batch size, higher is better: times are turned into rates. */
+export function curveOf(run: Run, label: string, figure: string): Curve {
+  const isTime = figureDefinitions[figure]?.better === "lower";
+  return settingsOf(run, experiment).flatMap((setting) => {
+    const found = [...repeatsOf(run, label, { experiment, setting, figure }).values()];
+    const values = found
+      .filter((value) => value > 0)
+      .map((value) => (isTime ? 1e3 / value : value));
+    return setting.startsWith("batch-") && values.length > 0
+      ? [{ batch: settingNumber(setting), values }]
+      : [];
+  });
 }
 
 /** Output tokens per second of one row by batch size. */
 export function throughputCurve(run: Run, label: string): Curve {
-  return settingsOf(run, experiment).flatMap((setting) => {
-    const batch = settingNumber(setting);
-    const values = [...repeatsOf(run, label, { experiment, setting, figure }).values()];
-    return setting.startsWith("batch-") && values.length > 0 ? [{ batch, values }] : [];
-  });
+  return curveOf(run, label, "outputTokensPerSecond");
 }
 
-export function rowCrossovers(run: Run): RowCrossover[] {
-  const [reference, ...others] = rowsOf(run);
-  if (reference === undefined) return [];
-  const base = throughputCurve(run, reference);
-  return others.map((label) => ({
-    reference,
-    label,
-    measured: findCrossover(throughputCurve(run, label), base, run.manifest.seed),
-    predicted: predicted(run, reference, label),
-  }));
-}
-
-function predicted(run: Run, reference: string, label: string): PredictedCrossover | undefined {
-  const ceilings = ceilingsOf(run);
-  const [base, other] = [run.manifest.traffic?.[reference], run.manifest.traffic?.[label]];
-  const lengths = lengthsOf(run, experiment) ?? lengthsOf(run, "latency");
-  if (!ceilings || !base || !other || !lengths) return undefined;
-  const context = Math.round(lengths.inputLen + lengths.outputLen / 2);
-  return predictCrossover(
-    (batch) => predictDecodeStep(other, ceilings, batch, context).ms,
-    (batch) => predictDecodeStep(base, ceilings, batch, context).ms,
+/** Every pair, the first row's pairs first, by every metric that was measured or can be predicted. */
+export function rowCrossovers(run: Run, engine: EngineModel | undefined): RowCrossover[] {
+  const rows = rowsOf(run);
+  const pairs = rows.flatMap((reference, index) =>
+    rows.slice(index + 1).map((label) => ({ reference, label })),
+  );
+  return pairs.flatMap((pair) =>
+    crossoverMetrics.map(({ metric, figure }) => ({
+      ...pair,
+      metric,
+      measured: findCrossover(
+        curveOf(run, pair.label, figure),
+        curveOf(run, pair.reference, figure),
+        run.manifest.seed,
+      ),
+      ...predicted(run, engine, pair, metric),
+    })),
   );
 }
 
-/** Short, for a table: "23 (18 to 31)", "none to 64, always faster". */
-export function crossoverText({ measured }: RowCrossover): string | undefined {
-  if (measured === undefined) return undefined;
-  const { kind, batches, fasterBelow, upTo, low, high } = measured;
-  if (kind === "none") {
-    const side =
-      fasterBelow === undefined ? "equal" : fasterBelow === "a" ? "always faster" : "never faster";
-    return `none to ${upTo}, ${side}`;
-  }
-  if (kind === "many") return `${batches.map((batch) => asText(batch)).join(", ")} (several)`;
-  const between =
-    low === undefined
-      ? ""
-      : ` (${asText(low)} to ${high === undefined ? `over ${upTo}` : asText(high)})`;
-  return `${asText(batches[0] ?? Number.NaN)}${between}`;
+function predicted(
+  run: Run,
+  engine: EngineModel | undefined,
+  { reference, label }: { readonly reference: string; readonly label: string },
+  metric: ForecastMetric,
+): Pick<RowCrossover, "floor" | "predicted" | "band"> {
+  const none = { floor: undefined, predicted: undefined, band: undefined };
+  const device = ceilingsOf(run);
+  const [base, other] = [run.manifest.traffic?.[reference], run.manifest.traffic?.[label]];
+  const lengths = lengthsOf(run, experiment) ?? lengthsOf(run, "latency");
+  if (!device || !base || !other || !lengths || !engine) return none;
+  // Rows of one format may differ in their kernel: the efficiency is the row's, not the format's.
+  return forecastCrossover(
+    { device, engine, ...lengths },
+    metric,
+    { ...other, format: label },
+    { ...base, format: reference },
+  );
 }
 
-/** Resamples that must agree before a crossover, or its absence, counts as certain. */
-const certainFrom = 0.95;
-
-export function crossoverFinding(run: Run, crossover: RowCrossover): Finding | undefined {
-  const { measured, reference, label } = crossover;
-  if (measured === undefined) return undefined;
-  const evidence = [reference, label].flatMap((row) =>
+/** Paths of the cells that a measured crossover comes from. */
+export function crossoverEvidence(run: Run, crossover: RowCrossover): string[] {
+  const { figure } = metricOf(crossover);
+  return [crossover.reference, crossover.label].flatMap((row) =>
     settingsOf(run, experiment).flatMap((setting) =>
       evidenceOf(run, row, { experiment, setting, figure }),
     ),
   );
-  const certain = measured.support !== undefined && measured.support >= certainFrom;
-  const decided = measured.kind === "none" ? "no" : "yes";
-  return {
-    id: `crossover/output-throughput/${label}/${reference}`,
-    claim:
-      `${measuredSentence(crossover, measured)} ${certaintySentence(measured)} ${predictedSentence(crossover)}`.trim(),
-    verdict: certain ? decided : "undecided",
-    numbers: Object.fromEntries(
-      measured.batches.map((batch, index) => [
-        `batch${index + 1}`,
-        {
-          value: batch,
-          unit: "sequences",
-          n: evidence.length,
-          of: "cells",
-          low: index === 0 ? measured.low : undefined,
-          high: index === 0 ? measured.high : undefined,
-          ceiling: undefined,
-        },
-      ]),
-    ),
-    evidence,
-  };
-}
-
-function measuredSentence({ reference, label }: RowCrossover, found: MeasuredCrossover): string {
-  const { fasterBelow, from, upTo, batches } = found;
-  if (fasterBelow === undefined) return `${label} and ${reference} are equal at every batch size.`;
-  const [fast, slow] = fasterBelow === "a" ? [label, reference] : [reference, label];
-  if (found.kind === "none") {
-    return `No crossover from batch ${from} to ${upTo}: ${fast} gives more output tokens per second than ${slow} throughout.`;
-  }
-  const at = asText(batches[0] ?? Number.NaN);
-  if (found.kind === "one")
-    return `${fast} is faster than ${slow} up to batch ${at}, ${slow} above.`;
-  return `${label} and ${reference} change places ${batches.length} times (first at batch ${at}, ${fast} being faster before): the curves are within noise of each other.`;
-}
-
-function certaintySentence({ support, low, high, upTo, kind }: MeasuredCrossover): string {
-  if (support === undefined) return "One run a cell: no interval.";
-  const between =
-    kind === "none" || low === undefined
-      ? ""
-      : `95 % interval ${asText(low)} to ${high === undefined ? `beyond ${upTo}` : asText(high)}; `;
-  return `${between}${asPercent(support)} of the resampled repeats agree.`.replace(/^./, (c) =>
-    c.toUpperCase(),
-  );
-}
-
-function predictedSentence({ predicted: found, reference, label }: RowCrossover): string {
-  if (found === undefined) return "";
-  if (found.kind === "none") {
-    const fast = found.fasterBelow === "b" ? reference : label;
-    return found.fasterBelow === undefined
-      ? "The ceilings alone predict no difference."
-      : `The ceilings alone predict none up to ${found.upTo}, with ${fast} faster.`;
-  }
-  const verb = found.kind === "crosses" ? "a crossing" : "that they become equal";
-  return `The ceilings alone predict ${verb} at batch ${found.batch}.`;
 }

@@ -22,6 +22,7 @@ export function publishedFindings(run: Run): Finding[] {
   if (run.manifest.published === undefined) return [];
   return [
     ...forcedKernel(run),
+    ...roundSizes(run),
     ...flopClaim(run),
     ...derivedLatencies(run),
     ...offeredLoad(run),
@@ -55,6 +56,22 @@ function forcedKernel(run: Run): Finding[] {
     );
     return [finding(`forced-kernel/${label}`, claim, "no", evidence)];
   });
+}
+
+/** "16, 8, 4 GB" are bits times parameters; embeddings and head stay 16-bit, and scales take room. */
+function roundSizes(run: Run): Finding[] {
+  const place = { experiment: "memory", setting: "loaded", figure: "weightBytes" };
+  const wrong = rowsOf(run).flatMap((label) => {
+    const stated = figureOf(run, label, place)?.value;
+    const exact = run.manifest.traffic?.[label]?.weights.totalBytes;
+    return stated === undefined || exact === undefined || Math.abs(stated / exact - 1) < 0.05
+      ? []
+      : [{ label, text: `${label} ${asText(exact / 1e9)} GB instead of ${asText(stated / 1e9)}` }];
+  });
+  if (wrong.length === 0) return [];
+  const claim = `The published weight sizes are round figures. As stored, with a 16-bit head and embeddings and with scales: ${wrong.map(({ text }) => text).join(", ")}. "4-bit is four times smaller" is wrong for this model: it is 2.8 times.`;
+  const evidence = wrong.flatMap(({ label }) => evidenceOf(run, label, place));
+  return [finding("weight-sizes", claim, "no", evidence)];
 }
 
 /** The source compares a sparse FP8 peak with a dense BF16 one. */

@@ -11,7 +11,8 @@ import {
   settingsOf,
   settingTitle,
 } from "./cells.ts";
-import { crossoverText, type RowCrossover } from "./crossovers.ts";
+import { crossoverText } from "./crossover-text.ts";
+import type { RowCrossover } from "./crossovers.ts";
 import type { Finding } from "./finding.ts";
 import { type Interval, pairedRatio } from "./interval.ts";
 import { asRatio, asText } from "./wording.ts";
@@ -56,7 +57,9 @@ export function recommend(run: Run, crossovers: readonly RowCrossover[]): Recomm
     answer: answerOf(label, certain, deciding),
     objectives: ranked.map((entry) => entry.finding),
     caveats: [...excluded, ...caveatsOf(run)],
-    flips: crossovers.flatMap((crossover) => flipOf(crossover) ?? []),
+    flips: crossovers
+      .filter(({ metric }) => metric === "throughput")
+      .flatMap((crossover) => flipOf(crossover) ?? []),
   };
 }
 

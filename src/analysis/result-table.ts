@@ -12,7 +12,8 @@ import {
   settingsOf,
   settingTitle,
 } from "./cells.ts";
-import { crossoverText, type RowCrossover } from "./crossovers.ts";
+import { crossoverText } from "./crossover-text.ts";
+import type { RowCrossover } from "./crossovers.ts";
 import type { Quantity, Table } from "./finding.ts";
 
 type Value = Quantity | string | undefined;
@@ -178,7 +179,12 @@ function crossoverColumn(run: Run, crossovers: readonly RowCrossover[]): Column 
     unit: "batch",
     value: (label) => {
       if (label === reference) return "reference";
-      const found = crossovers.find((crossover) => crossover.label === label);
+      const found = crossovers.find(
+        (crossover) =>
+          crossover.label === label &&
+          crossover.reference === reference &&
+          crossover.metric === "throughput",
+      );
       return found === undefined ? undefined : crossoverText(found);
     },
   };

@@ -1,4 +1,5 @@
 /** What `quantlab predict` prints: assumptions first, then cells, memory and crossovers. */
+import { bandText, predictedText } from "../analysis/crossover-text.ts";
 import { asPercent, asText } from "../analysis/wording.ts";
 import { formatBytes } from "../base/units.ts";
 import type { Device } from "../roofline/devices.ts";
@@ -8,7 +9,7 @@ import type {
   ForecastCrossover,
   ForecastRow,
 } from "../roofline/forecast.ts";
-import type { Efficiency, PredictedCrossover } from "../roofline/predict.ts";
+import type { Efficiency } from "../roofline/predict.ts";
 import { renderTable } from "./table.ts";
 
 /** What `predict` says, before it is printed. */
@@ -152,9 +153,9 @@ function crossoversText({ crossovers, engine }: PredictResult): string {
       `${crossover.b} and ${crossover.a}`,
       metricNames[crossover.metric],
       fasterAlone(crossover),
-      placeText(crossover.floor),
-      placeText(crossover.predicted),
-      ...(banded ? [bandText(crossover)] : []),
+      predictedText(crossover.floor) ?? "",
+      predictedText(crossover.predicted) ?? "",
+      ...(banded ? [bandText(crossover) ?? ""] : []),
     ]),
     left: [1, 2, 3, 4, 5],
   });
@@ -164,22 +165,4 @@ function fasterAlone({ a, b, predicted }: ForecastCrossover): string {
   // Equal at batch 1 by less than any measurement tells.
   if (predicted.fasterBelow === undefined) return "neither";
   return predicted.fasterBelow === "a" ? a : b;
-}
-
-/** "300", "equal from 300", "none to 1024". */
-export function placeText({ kind, batch, upTo }: PredictedCrossover): string {
-  if (kind === "none") return `none to ${upTo}`;
-  return kind === "meets" ? `equal from ${batch}` : String(batch);
-}
-
-/** A band whose ends disagree about who is faster alone includes every batch from 1 on. */
-function bandText({ band, predicted }: ForecastCrossover): string {
-  if (predicted.fasterBelow === undefined) return "within the band throughout";
-  const ends = band.map((end) => {
-    if (end.fasterBelow !== predicted.fasterBelow) return 1;
-    return end.batch ?? Number.POSITIVE_INFINITY;
-  });
-  const [low, high] = [Math.min(...ends), Math.max(...ends)];
-  if (!Number.isFinite(low)) return `none to ${predicted.upTo}`;
-  return `${low} to ${Number.isFinite(high) ? high : `over ${predicted.upTo}`}`;
 }

@@ -2,6 +2,7 @@
 import type { Device } from "./devices.ts";
 import {
   type Bound,
+  type Ceilings,
   type Efficiency,
   floorEfficiency,
   type PredictedCrossover,
@@ -22,13 +23,18 @@ export interface EngineModel {
   readonly source: string;
 }
 
-export interface ForecastRequest {
-  readonly models: readonly ModelTraffic[];
-  readonly device: Device;
+/** What the time of a step depends on besides the model. */
+export interface Scene {
+  readonly device: Ceilings;
   readonly engine: EngineModel;
-  readonly batches: readonly number[];
   readonly inputLen: number;
   readonly outputLen: number;
+}
+
+export interface ForecastRequest extends Scene {
+  readonly models: readonly ModelTraffic[];
+  readonly device: Device;
+  readonly batches: readonly number[];
   /** Share of the device's memory that weights and cache may take together. */
   readonly memoryUtilization: number;
 }
@@ -112,7 +118,7 @@ export function efficiencyOf({ efficiency, otherwise }: EngineModel, row: string
 
 /** Milliseconds of what a metric measures: lower is better for all three. */
 function msOf(
-  { device, inputLen, outputLen }: ForecastRequest,
+  { device, inputLen, outputLen }: Scene,
   model: ModelTraffic,
   metric: ForecastMetric,
   batch: number,
@@ -180,8 +186,8 @@ function forecastCell(
   };
 }
 
-function forecastCrossover(
-  request: ForecastRequest,
+export function forecastCrossover(
+  request: Scene,
   metric: ForecastMetric,
   a: ModelTraffic,
   b: ModelTraffic,

@@ -48,7 +48,7 @@ function pointsOf(run: Run): Point[] {
 }
 
 function marksOf(analysis: Analysis): Mark[] {
-  return analysis.crossovers.flatMap(({ measured, label, reference }) =>
+  return withFirstRow(analysis).flatMap(({ measured, label, reference }) =>
     (measured?.batches ?? []).map((batch) => ({
       batch,
       text: `${label} = ${reference} at ${asText(batch)}`,
@@ -113,14 +113,20 @@ function specOf(
   };
 }
 
+/** Pairs with the first row: more lines would cover each other. */
+function withFirstRow({ crossovers }: Analysis): Analysis["crossovers"] {
+  const first = crossovers[0]?.reference;
+  return crossovers.filter((c) => c.metric === "throughput" && c.reference === first);
+}
+
 function captionOf(
-  { crossovers }: Analysis,
+  analysis: Analysis,
   points: readonly Point[],
   batches: readonly number[],
 ): string {
   const top = batches.at(-1);
   const best = points.filter(({ batch }) => batch === top).sort((a, b) => b.value - a.value)[0];
-  const crossing = crossovers.flatMap(({ measured, label, reference }) =>
+  const crossing = withFirstRow(analysis).flatMap(({ measured, label, reference }) =>
     measured?.kind === "one"
       ? [`${label} and ${reference} change places at batch ${asText(measured.batches[0] ?? 0)}`]
       : [],
