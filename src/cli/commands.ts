@@ -42,6 +42,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./bench.ts")).benchCommand(),
   },
   {
+    name: "eval",
+    summary: "accuracy as lm-evaluation-harness scores it, and divergence from BF16",
+    load: async () => (await import("./eval.ts")).evalCommand(),
+  },
+  {
     name: "predict",
     summary: "the roofline alone: ms/token, what bounds it, memory, crossover, for any device",
     load: async () => (await import("./predict.ts")).predictCommand(),
