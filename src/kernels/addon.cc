@@ -11,6 +11,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   quantlab::exportWeights(env, exports);
   quantlab::exportOps(env, exports);
   quantlab::exportSequences(env, exports);
+  quantlab::exportQuantizers(env, exports);
   return exports;
 }
 

@@ -39,6 +39,18 @@ export interface MemoryFacts {
   readonly kvCacheBytes: number;
 }
 
+/** A BF16 matrix times scales of its columns and rows, and how groups of it become 4-bit codes. */
+export type ScaledMatrixArguments = [
+  weight: Uint16Array,
+  rows: number,
+  columns: number,
+  columnScale: Float32Array,
+  rowScale: Float32Array,
+  groupSize: number,
+  scales: "f16" | "bf16",
+  symmetric: boolean,
+];
+
 /** Numbers per sequence in `setBatch`'s `sequences`. */
 export const sequenceStride = 4;
 
@@ -116,6 +128,67 @@ export interface Kernels {
   linear(weight: WeightHandle, x: BufferHandle, m: number, out: BufferHandle): void;
   /** out[t, columns] = row tokenIds[t] of a bf16 weight, for the batch's tokens. */
   embed(weight: WeightHandle, batch: BatchHandle, out: BufferHandle): void;
+
+  // --- quantizing whole matrices ---------------------------------------------------------------
+  /**
+   * E4M3 codes of a BF16 matrix and one FP32 scale a tile, spread over the tile's rows: the rules and
+   * bits of formats/fp8/quantize.ts. NaN or Inf throws a RangeError.
+   * @param floor smallest absolute maximum of a tile
+   * @param scale [rows, ceil(columns / tileColumns)]
+   */
+  quantizeE4m3(
+    weight: Uint16Array,
+    rows: number,
+    columns: number,
+    tileRows: number,
+    tileColumns: number,
+    floor: number,
+    codes: Uint8Array,
+    scale: Float32Array,
+  ): void;
+  /**
+   * 4-bit codes of weight * columnScale * rowScale in groups of columns, values beyond +-limit cut.
+   * @param scales "bf16" makes every scale one that BF16 holds too
+   * @param limit [rows, groups]
+   */
+  quantizeInt4(
+    ...matrix: [
+      ...ScaledMatrixArguments,
+      limit: Float32Array,
+      codes: Uint8Array,
+      scale: Uint16Array,
+      zero: Uint8Array,
+    ]
+  ): void;
+  /**
+   * Sum over tokens and outputs of the squared error that quantizing with these column scales makes
+   * in x times weight transposed; rowScale is not looked at. The error is rounded to BF16 before the
+   * product. x [tokens, columns] BF16.
+   */
+  outputError(...matrix: [...ScaledMatrixArguments, x: Uint16Array, tokens: number]): number;
+  /**
+   * Where to cut each group: of max |value| * (1 - i / 20), i = 0..9, the first with the smallest
+   * squared error of the outputs. @param gram [groups, groupSize, groupSize], of the inputs of each group
+   */
+  searchLimits(
+    ...matrix: [...ScaledMatrixArguments, gram: Float32Array, limit: Float32Array]
+  ): void;
+  /** gram[g] += x_g transposed times x_g, over tokens, for each group of columns of x. */
+  addGram(
+    x: Uint16Array,
+    tokens: number,
+    columns: number,
+    groupSize: number,
+    gram: Float32Array,
+  ): void;
+  /** sums[k] += |x[row, k]| over rows; with a group size, divided by the largest of its group + 1e-6. */
+  addMagnitudes(
+    x: Uint16Array,
+    rows: number,
+    columns: number,
+    groupSize: number,
+    sums: Float32Array,
+  ): void;
 
   // --- ops -----------------------------------------------------------------------------------
   createBatch(): BatchHandle;

@@ -122,6 +122,7 @@ void exportMachine(Napi::Env env, Napi::Object exports);   // border-machine.cc:
 void exportBuffers(Napi::Env env, Napi::Object exports);   // border-buffers.cc: buffers, fills
 void exportWeights(Napi::Env env, Napi::Object exports);   // border-weights.cc: weights, linear, embed
 void exportOps(Napi::Env env, Napi::Object exports);       // border-ops.cc: norms, gate, choice
+void exportQuantizers(Napi::Env env, Napi::Object exports); // border-quantize.cc: codes, searches
 void exportSequences(Napi::Env env, Napi::Object exports); // border-sequences.cc: batch, cache, attention
 
 }  // namespace quantlab
