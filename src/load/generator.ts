@@ -49,9 +49,6 @@ export interface LoadResult {
 /** Refused connections in a row after which the server counts as dead. */
 const refusalsOfADeadServer = 3;
 
-/** A server may limit its open files; more sockets than this open as they are needed. */
-const mostPreconnected = 256;
-
 /** Runs one cell. Rejects only when `onRecord` does; a failed request is a record. */
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const { clock, manifest, mode } = options;
@@ -122,7 +119,7 @@ class Cell {
     const { mode, manifest } = this.#options;
     const cap = mode.kind === "closed" ? mode.concurrency : (mode.maxConcurrency ?? Infinity);
     const early = manifest.requests.filter((request) => request.intendedMs < 1e3).length;
-    await this.#client.preconnect(Math.min(cap, early, mostPreconnected));
+    await this.#client.preconnect(Math.min(cap, early));
   }
 
   start(): number {
@@ -132,7 +129,7 @@ class Cell {
 
   abort(reason: string): void {
     this.#stopSending(reason);
-    void this.#client.abort(reason);
+    this.#client.abort(reason);
   }
 
   async send(request: FrozenRequest, intendedMs: number): Promise<void> {
@@ -149,7 +146,7 @@ class Cell {
     for (const request of requests) {
       if (!this.#records.has(request.index)) this.#keep(this.#notSent(request));
     }
-    await this.#client.close();
+    this.#client.close();
     await this.#delivered;
     return requests
       .map((request) => this.#records.get(request.index))
@@ -157,12 +154,13 @@ class Cell {
   }
 
   #encode(request: FrozenRequest): Buffer {
-    return encodeCompletionRequest({
+    const body = encodeCompletionRequest({
       model: this.#options.modelName,
       prompt: request.prompt,
       maxTokens: request.maxTokens,
       ignoreEos: this.#options.ignoreEos,
     });
+    return this.#client.prepare(body);
   }
 
   #bodyOf(request: FrozenRequest): Buffer {

@@ -1,5 +1,5 @@
-/** HTTP client of any OpenAI-compatible server: streamed completions with timestamps; the only importer of undici. */
-import { type Dispatcher, Pool, request } from "undici";
+/** HTTP client of any OpenAI-compatible server: streamed completions with timestamps, and questions about the server. */
+import { request } from "undici";
 import { z } from "zod";
 import type { Clock } from "../base/clock.ts";
 import { QuantlabError } from "../base/errors.ts";
@@ -7,8 +7,11 @@ import {
   decodeCompletionStream,
   excerpt,
   type StreamError,
-  type TimedBytes,
+  type StreamUsage,
 } from "./completion-stream.ts";
+import { StreamPool, stallCode } from "./stream-pool.ts";
+import type { Endpoint } from "./stream-socket.ts";
+import type { TimedBody } from "./timed-body.ts";
 
 export interface ClientOptions {
   /** With or without a trailing "/v1". */
@@ -36,7 +39,7 @@ export interface StreamOutcome {
   readonly eventTimesMs: readonly number[];
   readonly eventTokens: readonly number[] | undefined;
   readonly doneMs: number;
-  readonly usage: { readonly promptTokens: number; readonly completionTokens: number } | undefined;
+  readonly usage: StreamUsage | undefined;
   readonly finishReason: string | undefined;
   readonly text: string;
   readonly error: StreamError | undefined;
@@ -47,12 +50,6 @@ export interface StreamOutcome {
  * is there to end a cell whose server hangs, not to bound a latency.
  */
 const defaultStallTimeoutMs = 600_000;
-/** Idle sockets are dropped before common servers drop them (uvicorn: 5 s), or a send could race. */
-const keepAliveMs = 4_000;
-
-/** A server that is too busy for /health gets its sockets opened by the requests themselves. */
-const preconnectTimeoutMs = 5_000;
-
 /** A body ready for the socket, so that no JSON is made at the time of sending. */
 export function encodeCompletionRequest(completion: CompletionRequest): Buffer {
   return Buffer.from(
@@ -70,121 +67,86 @@ export function encodeCompletionRequest(completion: CompletionRequest): Buffer {
   );
 }
 
-/** A keep-alive pool to one server. */
+/** Sends streamed completions to one server. */
 export class OpenAiClient {
   readonly #options: ClientOptions;
   readonly #url: URL;
-  readonly #pool: Pool;
+  readonly #head: string;
+  readonly #pool: StreamPool;
   #abortReason: string | undefined;
 
   constructor(options: ClientOptions) {
     this.#options = options;
     this.#url = endpointUrl(options.baseUrl, "/v1/completions");
-    this.#pool = new Pool(this.#url.origin, {
-      connections: options.connections ?? null,
-      pipelining: 1,
-      keepAliveTimeout: keepAliveMs,
+    this.#head = requestHead("POST", this.#url, options.apiKey);
+    this.#pool = new StreamPool({
+      endpoint: endpointOf(this.#url),
+      clock: options.clock,
+      connections: options.connections ?? Number.POSITIVE_INFINITY,
+      stallTimeoutMs: options.stallTimeoutMs ?? defaultStallTimeoutMs,
     });
   }
 
   /**
-   * Opens `count` sockets by asking for /health on all of them at once, so that a burst does not
-   * wait for TCP. Failures are left for the requests themselves to meet.
+   * Opens `count` sockets by asking for /health on each, so that a burst does not wait for TCP.
+   * Failures are left for the requests themselves to meet.
    */
   async preconnect(count: number): Promise<void> {
-    const ask = () =>
-      this.#pool
-        .request({
-          path: endpointUrl(this.#options.baseUrl, "/health").pathname,
-          method: "GET",
-          headersTimeout: preconnectTimeoutMs,
-          bodyTimeout: preconnectTimeoutMs,
-        })
-        .then((response) => response.body.dump());
-    await Promise.allSettled(Array.from({ length: count }, ask));
+    const url = endpointUrl(this.#options.baseUrl, "/health");
+    const bytes = Buffer.from(`${requestHead("GET", url, this.#options.apiKey)}\r\n`);
+    await this.#pool.warmUp(count, bytes);
   }
 
-  /** Never rejects: a failure is an outcome with an error. */
-  async streamCompletion(body: Buffer): Promise<StreamOutcome> {
-    const received = await this.#receive(body);
-    const { pieces, status, transportError, ...times } = received;
-    if (status !== undefined && status !== 200) {
-      return { ...failure(times, httpError(status, pieces)) };
-    }
-    const decoded = await decodeCompletionStream(pieces);
-    const error = this.#classify(transportError, pieces.length) ?? decoded.error;
+  /** Head and body ready for the socket: nothing is left to be made at the time of sending. */
+  prepare(body: Buffer): Buffer {
+    const rest = `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+    return Buffer.concat([Buffer.from(this.#head + rest), body]);
+  }
+
+  /** @param prepared by `prepare`. Never rejects: a failure is an outcome with an error. */
+  async streamCompletion(prepared: Buffer): Promise<StreamOutcome> {
+    const { reader, sentMs, doneMs, error: transportError } = await this.#pool.send(prepared);
+    const { status, firstByteMs, body } = reader;
+    const times = { sentMs, firstByteMs, doneMs };
+    if (status !== undefined && status !== 200) return failure(times, httpError(status, body));
+    const decoded = await decodeCompletionStream(body);
+    const error = this.#classify(transportError, body.parts) ?? decoded.error;
     return { ...times, ...decoded, error };
   }
 
   /** Ends every request in flight; they come back with the error "aborted". */
-  async abort(reason: string): Promise<void> {
+  abort(reason: string): void {
     this.#abortReason = reason;
-    await this.#pool.destroy(new Error(reason));
+    this.#pool.destroy(new Error(reason));
   }
 
   /** Closes idle sockets; call it when every request is done. */
-  async close(): Promise<void> {
-    if (this.#abortReason === undefined) await this.#pool.close();
+  close(): void {
+    this.#pool.close();
   }
 
-  /** The hot path: stamps and keeps bytes, and understands nothing of them. */
-  #receive(body: Buffer): Promise<Received> {
-    const { clock } = this.#options;
-    const timeoutMs = this.#options.stallTimeoutMs ?? defaultStallTimeoutMs;
-    const pieces: TimedBytes[] = [];
-    let status: number | undefined;
-    let firstByteMs: number | undefined;
-    return new Promise((resolve) => {
-      const sentMs = clock.nowMs();
-      const end = (transportError: Error | undefined) =>
-        resolve({ sentMs, firstByteMs, doneMs: clock.nowMs(), status, pieces, transportError });
-      const handler: Dispatcher.DispatchHandler = {
-        // undici takes an object with this method for its current handler interface.
-        onRequestStart() {},
-        onResponseStart(_controller, statusCode) {
-          firstByteMs = clock.nowMs();
-          status = statusCode;
-        },
-        onResponseData(_controller, bytes) {
-          pieces.push({ atMs: clock.nowMs(), bytes });
-        },
-        onResponseEnd: () => end(undefined),
-        onResponseError: (_controller, error) => end(error),
-      };
-      try {
-        this.#pool.dispatch(
-          {
-            path: this.#url.pathname,
-            method: "POST",
-            headers: { "content-type": "application/json", ...bearer(this.#options.apiKey) },
-            body,
-            headersTimeout: timeoutMs,
-            bodyTimeout: timeoutMs,
-          },
-          handler,
-        );
-      } catch (error) {
-        // The pool was destroyed by abort(): undici throws instead of calling the handler.
-        end(error instanceof Error ? error : new Error(String(error)));
-      }
-    });
-  }
-
-  #classify(error: Error | undefined, pieces: number): StreamError | undefined {
+  #classify(error: Error | undefined, parts: number): StreamError | undefined {
     if (error === undefined) return undefined;
     if (this.#abortReason !== undefined) return { code: "aborted", message: this.#abortReason };
     const seconds = (this.#options.stallTimeoutMs ?? defaultStallTimeoutMs) / 1e3;
-    return classifyTransportError(error, pieces, seconds);
+    return classifyTransportError(error, parts, seconds);
   }
 }
 
-type Times = Pick<StreamOutcome, "sentMs" | "firstByteMs" | "doneMs">;
-
-interface Received extends Times {
-  readonly status: number | undefined;
-  readonly pieces: readonly TimedBytes[];
-  readonly transportError: Error | undefined;
+function endpointOf(url: URL): Endpoint {
+  const isTls = url.protocol === "https:";
+  // An IPv6 address stands in brackets in a URL and without them everywhere else.
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  return { host, port: Number(url.port || (isTls ? 443 : 80)), isTls };
 }
+
+/** Without the empty line that ends it. */
+function requestHead(method: string, url: URL, apiKey: string | undefined): string {
+  const key = apiKey === undefined ? "" : `authorization: Bearer ${apiKey}\r\n`;
+  return `${method} ${url.pathname} HTTP/1.1\r\nhost: ${url.host}\r\naccept: text/event-stream, application/json\r\n${key}`;
+}
+
+type Times = Pick<StreamOutcome, "sentMs" | "firstByteMs" | "doneMs">;
 
 function failure(times: Times, error: StreamError): StreamOutcome {
   return {
@@ -201,6 +163,10 @@ function failure(times: Times, error: StreamError): StreamOutcome {
 const errorCodes: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection-refused",
   ECONNRESET: "connection-reset",
+  ETIMEDOUT: "connect-timeout",
+  EHOSTUNREACH: "host-unreachable",
+  ENETUNREACH: "host-unreachable",
+  [stallCode]: "stall",
   EPIPE: "connection-reset",
   UND_ERR_SOCKET: "connection-reset",
   UND_ERR_CONNECT_TIMEOUT: "connect-timeout",
@@ -210,10 +176,10 @@ const errorCodes: Readonly<Record<string, string>> = {
   EAI_AGAIN: "host-unknown",
 };
 
-function classifyTransportError(error: Error, pieces: number, stallSeconds: number): StreamError {
+function classifyTransportError(error: Error, parts: number, stallSeconds: number): StreamError {
   const systemCode = "code" in error && typeof error.code === "string" ? error.code : "";
   const code = errorCodes[systemCode] ?? "transport";
-  const after = pieces === 0 ? "before any output" : `after ${pieces} chunks`;
+  const after = parts === 0 ? "before any output" : `after ${parts} chunks`;
   const messages: Readonly<Record<string, string>> = {
     "connection-refused": "nothing listens at the server's address (connection refused)",
     "connection-reset": `the server closed the connection ${after}`,
@@ -227,9 +193,9 @@ const errorBodySchema = z.object({
 });
 
 /** The server's own words where it sends OpenAI's error object, else the start of its body. */
-function httpError(status: number, pieces: readonly TimedBytes[]): StreamError {
-  const body = Buffer.concat(pieces.map((piece) => piece.bytes)).toString("utf8");
-  return { code: `http-${status}`, message: `HTTP ${status}: ${errorMessageOf(body)}` };
+function httpError(status: number, body: TimedBody): StreamError {
+  const message = errorMessageOf(body.bytes.toString("utf8"));
+  return { code: `http-${status}`, message: `HTTP ${status}: ${message}` };
 }
 
 function errorMessageOf(body: string): string {

@@ -1,14 +1,20 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeCompletionStream, type TimedBytes } from "./completion-stream.ts";
+import { decodeCompletionStream } from "./completion-stream.ts";
+import { TimedBody } from "./timed-body.ts";
 
 function event(value: unknown): string {
   return `data: ${typeof value === "string" ? value : JSON.stringify(value)}\n\n`;
 }
 
 /** One piece a text; piece i comes at i * 10 ms. */
-function pieces(...texts: string[]): TimedBytes[] {
-  return texts.map((text, i) => ({ atMs: i * 10, bytes: Buffer.from(text) }));
+function pieces(...texts: string[]): TimedBody {
+  const body = new TimedBody();
+  for (const [i, text] of texts.entries()) {
+    const bytes = Buffer.from(text);
+    body.append(bytes, 0, bytes.length, i * 10);
+  }
+  return body;
 }
 
 const token = (text: string, finish: string | null = null) =>
@@ -74,11 +80,11 @@ test("how the bytes are cut changes nothing but times", async () => {
       async (texts, newline, sizes) => {
         const wire = texts.map((t) => token(t)).join("") + usage + done;
         const bytes = Buffer.from(wire.replaceAll("\n", newline));
-        const cut: TimedBytes[] = [];
+        const cut = new TimedBody();
         for (let at = 0; at < bytes.length; ) {
-          const size = sizes.next().value ?? 1;
-          cut.push({ atMs: cut.length, bytes: bytes.subarray(at, at + size) });
-          at += size;
+          const end = Math.min(bytes.length, at + (sizes.next().value ?? 1));
+          cut.append(bytes, at, end, cut.parts);
+          at = end;
         }
         const decoded = await decodeCompletionStream(cut);
         expect(decoded.text).toBe(texts.join(""));
