@@ -1,12 +1,14 @@
-// Lists the C++ sources of the addon for binding.gyp: all of src/kernels and each format's kernel.
-const { readdirSync, existsSync } = require("node:fs");
+// Lists the C++ sources of the addon for binding.gyp: all of src/kernels and of each format's folder.
+const { readdirSync, statSync } = require("node:fs");
 const { join } = require("node:path");
 
 const root = join(__dirname, "..", "..");
-const own = readdirSync(__dirname)
-  .filter((name) => name.endsWith(".cc"))
-  .map((name) => `src/kernels/${name}`);
 const formats = readdirSync(join(root, "src", "formats"))
-  .map((name) => `src/formats/${name}/kernel.cc`)
-  .filter((path) => existsSync(join(root, path)));
-for (const path of [...own, ...formats].sort()) console.log(path);
+  .map((name) => `src/formats/${name}`)
+  .filter((path) => statSync(join(root, path)).isDirectory());
+const sources = ["src/kernels", ...formats].flatMap((folder) =>
+  readdirSync(join(root, folder))
+    .filter((name) => name.endsWith(".cc"))
+    .map((name) => `${folder}/${name}`),
+);
+for (const path of sources.sort()) console.log(path);
