@@ -134,3 +134,35 @@ export function distribution(
     return share;
   });
 }
+
+/** A product, and what bounds its FP32 rounding: the sum of the products' magnitudes. */
+export interface ReferenceProduct {
+  readonly values: Float64Array;
+  readonly magnitudes: Float64Array;
+}
+
+/** x [m, columns] times weight [rows, columns] transposed. */
+export function linear(
+  x: Float32Array,
+  weight: Float32Array,
+  m: number,
+  rows: number,
+  columns: number,
+): ReferenceProduct {
+  const values = new Float64Array(m * rows);
+  const magnitudes = new Float64Array(m * rows);
+  for (let i = 0; i < m; i++) {
+    for (let row = 0; row < rows; row++) {
+      let sum = 0;
+      let magnitude = 0;
+      for (let k = 0; k < columns; k++) {
+        const product = (x[i * columns + k] ?? 0) * (weight[row * columns + k] ?? 0);
+        sum += product;
+        magnitude += Math.abs(product);
+      }
+      values[i * rows + row] = sum;
+      magnitudes[i * rows + row] = magnitude;
+    }
+  }
+  return { values, magnitudes };
+}

@@ -7,7 +7,7 @@ import { readFp8 } from "./checkpoint.ts";
 import { e4m3Values } from "./codec.ts";
 import { blockSize, checkpointOptions, isFp8Config } from "./config.ts";
 import { fp8Layouts } from "./layouts.ts";
-import { quantizeWeights } from "./quantize.ts";
+import { quantizeActivationRows, quantizeWeights } from "./quantize.ts";
 
 export const fp8 = {
   name: "fp8",
@@ -46,6 +46,14 @@ export const fp8 = {
         values[row * columns + k] = (e4m3Values[code] ?? Number.NaN) * (scale[at] ?? 0);
       }
     }
+    return { rows, columns, values };
+  },
+  roundActivations(x, rows, columns) {
+    const { codes, scale } = quantizeActivationRows(x, rows, columns);
+    const values = Float32Array.from(
+      codes,
+      (code, i) => (e4m3Values[code] ?? Number.NaN) * (scale[Math.floor(i / columns)] ?? 0),
+    );
     return { rows, columns, values };
   },
 } as const satisfies Format;
