@@ -14,7 +14,7 @@ const allowed = {
   eval: ["base", "openai", "metrics"],
   roofline: ["base", "checkpoint", "formats", "kernels"],
   results: ["base", "metrics"],
-  targets: ["base", "openai", "formats"],
+  targets: ["base", "checkpoint", "openai", "formats"],
   experiments: [
     "base",
     "checkpoint",

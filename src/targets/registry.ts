@@ -3,6 +3,7 @@ import { QuantlabError } from "../base/errors.ts";
 import { embedded } from "./embedded.ts";
 import { endpoint } from "./endpoint.ts";
 import type { Target } from "./target.ts";
+import { vllmTarget } from "./vllm/index.ts";
 
 export interface TargetKind {
   readonly name: "embedded" | "vllm" | "endpoint";
@@ -20,12 +21,8 @@ export const targets: readonly TargetKind[] = [
   },
   {
     name: "vllm",
-    title: "vLLM started per format (not built yet)",
-    create() {
-      throw new QuantlabError("usage", "quantlab cannot start vLLM itself yet", {
-        hint: "start `vllm serve` yourself and measure it with --target endpoint --base-url http://127.0.0.1:8000",
-      });
-    },
+    title: "vLLM, started and stopped for each format",
+    create: () => vllmTarget(),
   },
   {
     name: "endpoint",
