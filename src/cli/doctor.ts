@@ -2,7 +2,8 @@
 import { Command } from "commander";
 import { chooseModel } from "../experiments/choose-model.ts";
 import { planRun } from "../experiments/plan.ts";
-import { type Check, preflight, refuseOnFailure } from "../experiments/preflight.ts";
+import type { Check } from "../experiments/check.ts";
+import { preflight, refuseOnFailure } from "../experiments/preflight.ts";
 import { addLabFlags, draftOf, type LabOptions } from "./lab-options.ts";
 import { measureMachine } from "./machine.ts";
 

@@ -1,10 +1,12 @@
 /** Runs a plan on this machine: a fresh server for each block, a failed cell never ends the run. */
+import { join } from "node:path";
 import { describeError } from "../base/errors.ts";
 import type { PlannedCell } from "../experiments/experiment.ts";
 import type { PlannedBlock } from "../experiments/plan.ts";
 import { experimentByName } from "../experiments/registry.ts";
 import { type CellResult, cellPath } from "../results/run.ts";
-import type { RunningTarget } from "../targets/target.ts";
+import { type RunningTarget, TargetFailure } from "../targets/target.ts";
+import { withDeviceUsage } from "./device-usage.ts";
 import type { Executor, RunRequest } from "./executor.ts";
 
 /** How long the news of a server's death may lag behind the failure of its requests. */
@@ -24,13 +26,24 @@ export const local: Executor = {
   },
 };
 
+/** Folder of a run that holds the servers' whole logs. */
+export const serversFolder = "servers";
+
+/** Why no server answers for a block. */
+interface StartFailure {
+  readonly reason: string;
+  /** No start can succeed here: the cells are skipped, and a resume does not try again. */
+  readonly isImpossible: boolean;
+  readonly logTail: string;
+}
+
 /** One block: its server, started when a cell needs it and again after a cell has failed on it. */
 class BlockRun {
   readonly #request: RunRequest;
   readonly #block: PlannedBlock;
   #server: RunningTarget | undefined;
   /** Why the server could not be started; it is not tried again in this block. */
-  #startFailure: string | undefined;
+  #startFailure: StartFailure | undefined;
 
   constructor(request: RunRequest, block: PlannedBlock) {
     this.#request = request;
@@ -59,8 +72,10 @@ class BlockRun {
     const server = await this.#startedServer();
     if (signal.aborted) return undefined;
     if (server === undefined) {
-      const reason = this.#startFailure ?? "the server could not be started";
-      return this.#without("failed", cell, reason, clock.nowMs() - startMs);
+      const failure = this.#startFailure;
+      const reason = failure?.reason ?? "the server could not be started";
+      const status = failure?.isImpossible === true ? "skipped" : "failed";
+      return this.#without(status, cell, reason, clock.nowMs() - startMs, failure?.logTail);
     }
     return this.#runOn(server, cell);
   }
@@ -74,9 +89,14 @@ class BlockRun {
     void server.died.then((reason) => death.abort(new Error(reason)));
     try {
       const folder = await store.startCell(cell.key);
-      const result = await experimentByName(cell.key.experiment).run(
+      const context = this.#contextOf(
+        server,
         cell,
-        this.#contextOf(server, cell, folder, AbortSignal.any([signal, death.signal])),
+        folder,
+        AbortSignal.any([signal, death.signal]),
+      );
+      const result = await withDeviceUsage(server, folder, () =>
+        experimentByName(cell.key.experiment).run(cell, context),
       );
       observer.stepFinished(cell.predictedMs, clock.nowMs() - startMs);
       return result;
@@ -108,7 +128,7 @@ class BlockRun {
   /** The block's server, started if there is none; undefined when it does not start. */
   async #startedServer(): Promise<RunningTarget | undefined> {
     if (this.#server !== undefined || this.#startFailure !== undefined) return this.#server;
-    const { plan, target, clock, observer, signal } = this.#request;
+    const { plan, store, target, clock, observer, signal } = this.#request;
     const { entry, startMs: predictedMs } = this.#block;
     const { config } = plan;
     const beganMs = clock.nowMs();
@@ -118,10 +138,15 @@ class BlockRun {
         {
           model: entry.checkpoint ?? config.model,
           format: entry.format,
+          isReadyCheckpoint: entry.checkpoint !== undefined,
+          kernel: entry.kernel,
           maxModelLen: config.maxModelLen,
           maxNumSeqs: config.maxNumSeqs,
           threads: config.threads,
           seed: config.seed,
+          vllm: config.vllm,
+          logFolder: join(store.folder, serversFolder),
+          label: entry.label,
         },
         (message) => observer.stepProgress(0.5, message),
         signal,
@@ -129,8 +154,12 @@ class BlockRun {
       const { pid } = this.#server;
       observer.event(`${entry.label}: server ready${pid === undefined ? "" : `, pid ${pid}`}`);
     } catch (error) {
-      this.#startFailure = describeError(error);
-      if (!signal.aborted) observer.event(`${entry.label}: ${this.#startFailure}`);
+      this.#startFailure = {
+        reason: describeError(error),
+        isImpossible: error instanceof TargetFailure && error.isImpossible,
+        logTail: error instanceof TargetFailure ? error.logTail : "",
+      };
+      if (!signal.aborted) observer.event(`${entry.label}: ${this.#startFailure.reason}`);
     }
     observer.stepFinished(predictedMs, clock.nowMs() - beganMs);
     return this.#server;

@@ -1,5 +1,6 @@
 /** The configuration of a whole lab: lab.yaml and the profiles, checked by one schema. */
 import { z } from "zod";
+import { vllmOptionsSchema } from "../targets/vllm/options.ts";
 
 export const formatEntrySchema = z.strictObject({
   /** Row label; unique in a run. */
@@ -19,6 +20,8 @@ export const labConfigSchema = z.strictObject({
   model: z.string().min(1),
   target: z.enum(["embedded", "vllm", "endpoint"]),
   baseUrl: z.url().optional(),
+  /** Of the vLLM that `target: vllm` starts. */
+  vllm: vllmOptionsSchema.optional(),
   formats: z.array(formatEntrySchema).min(1),
   experiments: z.strictObject({
     throughput: z

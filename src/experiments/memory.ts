@@ -5,9 +5,11 @@ import { defined } from "./measure.ts";
 
 /** What of a quantlab server's own facts this experiment reads beside the target's. */
 const rawSchema = z.looseObject({
-  memory: z.looseObject({ residentBytes: z.number() }),
+  memory: z.looseObject({ residentBytes: z.number() }).optional(),
   loadMs: z.number(),
 });
+/** What vLLM's log adds (targets/vllm/facts.ts). */
+const cacheSchema = z.looseObject({ kvCacheTokens: z.number() });
 
 /** One question over HTTP. */
 const predictedMs = 50;
@@ -38,8 +40,9 @@ export const memory: Experiment = {
           weightBytes,
           linearBitsPerWeight: facts.bitsPerWeight,
           kvCacheBytes: facts.kvCacheBytes,
+          kvCacheTokens: cacheSchema.safeParse(facts.raw).data?.kvCacheTokens,
           kvBytesPerToken: facts.kvBytesPerToken,
-          residentBytes: raw?.memory.residentBytes,
+          residentBytes: raw?.memory?.residentBytes,
           peakResidentBytes: facts.peakMemoryBytes,
           bytesPerParameter:
             isKnown && parameters !== undefined ? weightBytes / parameters : undefined,

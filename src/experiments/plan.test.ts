@@ -121,7 +121,6 @@ describe("preflight", () => {
 
   it("refuses what would fail later, with everything that is wrong at once", async () => {
     expect(await failures({ model: "dummy:llama-3.1-8b" }, 4e9)).toEqual(["memory"]);
-    expect(await failures({ target: "vllm" })).toEqual(["target"]);
     expect(await failures({ target: "endpoint" })).toEqual(["target"]);
     expect(await failures({ maxModelLen: 4096 })).toEqual(["model"]);
     expect(await failures({ budget: { memoryGb: 0.001 } })).toEqual(["memory"]);

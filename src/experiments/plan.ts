@@ -5,6 +5,7 @@ import type { Machine } from "../results/run.ts";
 import type { LabConfig } from "./config.ts";
 import { costModel, type CostModel } from "./cost.ts";
 import type { PlannedCell, PlannedSetting } from "./experiment.ts";
+import { isHubId } from "../targets/vllm/model-files.ts";
 import { experiments } from "./registry.ts";
 
 export type FormatEntry = LabConfig["formats"][number];
@@ -64,12 +65,14 @@ export function planRun(config: LabConfig, machine: Machine): Plan {
   };
 }
 
-/** A server that somebody else runs may serve a model that is not here. */
+/** Somebody else's server, and vLLM with a hub id, may serve a model that is not here. */
 function resolveForTarget(config: LabConfig): ResolvedModel | undefined {
   try {
     return resolveModel(config.model);
   } catch (error) {
-    if (config.target === "endpoint" && error instanceof QuantlabError) return undefined;
+    const mayBeElsewhere =
+      config.target === "endpoint" || (config.target === "vllm" && isHubId(config.model));
+    if (mayBeElsewhere && error instanceof QuantlabError) return undefined;
     throw error;
   }
 }

@@ -10,18 +10,10 @@ import { resolveModel } from "../checkpoint/resolve.ts";
 import { formatByName } from "../formats/registry.ts";
 import type { Machine } from "../results/run.ts";
 import { createTarget } from "../targets/registry.ts";
+import type { Check } from "./check.ts";
 import type { LabConfig } from "./config.ts";
 import type { Plan } from "./plan.ts";
-
-export interface Check {
-  readonly name: string;
-  /** "skip" names a part of the lab that will not run; "fail" refuses the whole. */
-  readonly status: "pass" | "warn" | "skip" | "fail";
-  /** What was found. */
-  readonly detail: string;
-  /** What to do about it. */
-  readonly hint?: string | undefined;
-}
+import { checkVllm, realSurroundings, type VllmSurroundings } from "./preflight-vllm.ts";
 
 export interface PreflightInput {
   readonly config: LabConfig;
@@ -31,6 +23,8 @@ export interface PreflightInput {
   readonly out: string;
   /** Bytes that a new process may take; the system's own estimate. */
   readonly availableBytes?: number;
+  /** In place of what vLLM, nvidia-smi and the hub answer. */
+  readonly vllm?: VllmSurroundings;
 }
 
 /** All checks, in the order in which a reader asks; none stops the others. */
@@ -41,10 +35,12 @@ export async function preflight(input: PreflightInput): Promise<readonly Check[]
     checkMachine(input.machine),
     checkTarget(config),
     checkModel(plan),
-    ...config.formats.map((entry) => checkFormat(entry, config, plan)),
+    ...(config.target === "vllm"
+      ? await checkVllm(config, input.vllm ?? realSurroundings(config))
+      : config.formats.map((entry) => checkFormat(entry, config, plan))),
     checkMemory(input),
     await checkDisk(input),
-    ...(config.target === "embedded" ? [await checkPort()] : []),
+    ...(config.target === "endpoint" ? [] : [await checkPort()]),
     ...checkDatasets(config),
     ...checkSkipped(plan),
   ];
@@ -183,7 +179,7 @@ async function checkPort(): Promise<Check> {
         name: "port",
         status: "fail",
         detail: `127.0.0.1 cannot be listened on: ${failure.message}`,
-        hint: "the embedded server needs the loopback interface",
+        hint: "servers are measured over the loopback interface",
       };
 }
 

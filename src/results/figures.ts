@@ -51,5 +51,12 @@ export const figureDefinitions: Readonly<Record<string, FigureDefinition>> = {
   failed: lower("Requests failed", "requests"),
   iterations: fact("Iterations measured", "iterations"),
   tokens: fact("Tokens measured", "tokens"),
+  gpuUsedBytes: fact("GPU memory in use, the server's reservation included", "B"),
+  gpuMeanWatts: fact("GPU power, mean over the measured part", "W"),
+  gpuJoulesPerOutputToken: lower("GPU energy per output token", "J"),
+  gpuSmMhzMedian: fact("GPU clock (SM), median", "MHz"),
+  gpuSmMhzLowest: fact("GPU clock (SM), lowest", "MHz"),
+  gpuCelsiusPeak: fact("GPU temperature, highest", "°C"),
+  kvCacheTokens: fact("Tokens that the key-value cache holds", "tokens"),
   accuracy: faster("Exact match", "share"),
 };

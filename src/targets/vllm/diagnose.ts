@@ -32,8 +32,11 @@ const serving = /Application startup complete/;
  * the whole: the real cause stands far above the wrappers that end a log.
  */
 export function diagnose(log: string, end: ProcessEnd): Diagnosis {
-  const lines = log.split("\n").map(withoutPrefix);
-  const firstError = lines.findIndex((line) => errorLine.test(line) && !wrappers.test(line));
+  const raw = log.split("\n");
+  const lines = raw.map(withoutPrefix);
+  const firstError = raw.findIndex(
+    (line) => errorLine.test(line) && !wrappers.test(line) && !/\bWARNING\b/.test(line),
+  );
   const fromError = lines.slice(Math.max(0, firstError)).join("\n");
   for (const text of firstError < 0 ? [lines.join("\n")] : [fromError, lines.join("\n")]) {
     for (const rule of failureRules) {

@@ -40,15 +40,14 @@ function bytesOf(amount: string | undefined, unit: string | undefined): number |
 /** Each pattern is looked for anywhere in a line: what stands before it differs by version. */
 const patterns = {
   version: [
-    /(?:Initializing a(?: V\d)? LLM engine|vLLM API server version|API server version)\s*\(?v?(\d+\.\d+[^\s),]*)/i,
+    /(?:Initializing an?(?: V\d)? LLM engine|vLLM API server version|API server version)\s*\(?v?(\d+\.\d+[^\s),]*)/i,
     /\bversion\s+(\d+\.\d+\.\d+\S*)/,
   ],
   device: [/\bdevice_config=(?:device\()?['"]?([a-z]+)/i, /Automatically detected platform (\w+)/i],
   quantization: [/\bquantization=([A-Za-z0-9_-]+)/],
   attention: [
-    /Using (\w+) attention backend/i,
-    /Using (\w+) backend\b/i,
-    /Using (Flash Attention|FlashInfer)\b/i,
+    /Using (?!Flash Attention)(\w+) attention backend/i,
+    /Using (Flash Attention|FlashInfer|XFormers|Torch SDPA|Triton\w*) backend/i,
   ],
   weights: [/(?:Model loading took|Loading model weights took)\s+([\d.]+)\s*(GiB|GB|MiB)/i],
   checkpoint: [/Checkpoint size:\s*([\d.]+)\s*(GiB|GB|MiB)/i],
@@ -57,6 +56,9 @@ const patterns = {
     /Explicitly set \(([\d.]+)\/[\d.]+\) (GiB) for KV cache/i,
   ],
   kvTokens: [/\bKV cache size:\s*([\d,]+)\s*tokens/i],
+  /** The engine before V1 counts blocks, of 16 tokens by default. */
+  gpuBlocks: [/# (?:GPU|cuda) blocks:\s*(\d+)/i],
+  blockSize: [/\bblock_size=(\d+)/],
   concurrency: [/Maximum concurrency for [\d,]+ tokens per request:\s*([\d.]+)x/i],
   graphs: [/Graph capturing finished in [\d.]+ secs?, took ([\d.]+)\s*(GiB|GB|MiB)/i],
   loading: [/Loading weights took\s+([\d.]+)\s*s/i],
@@ -108,6 +110,14 @@ function numberIn(match: RegExpExecArray | undefined): number | undefined {
   return text === undefined ? undefined : Number(text.replaceAll(",", ""));
 }
 
+const defaultBlockSize = 16;
+
+function tokensOfBlocks(lines: readonly string[]): number | undefined {
+  const blocks = numberIn(first(lines, patterns.gpuBlocks));
+  const size = numberIn(first(lines, patterns.blockSize)) ?? defaultBlockSize;
+  return blocks === undefined ? undefined : blocks * size;
+}
+
 function kernelsIn(lines: readonly string[]): string[] {
   const found = new Set<string>();
   for (const line of lines) {
@@ -135,7 +145,7 @@ export function factsOfLog(log: string): LogFacts {
     weightBytes: sumOfRanks(lines, patterns.weights),
     checkpointBytes: positive(sumOfRanks(lines, patterns.checkpoint)),
     kvCacheBytes: sumOfRanks(lines, patterns.kvBytes),
-    kvCacheTokens: numberIn(first(lines, patterns.kvTokens)),
+    kvCacheTokens: numberIn(first(lines, patterns.kvTokens)) ?? tokensOfBlocks(lines),
     maxConcurrency: numberIn(first(lines, patterns.concurrency)),
     cudaGraphs: hasGraphs ? "captured" : lines.some((line) => eager.test(line)) ? "off" : undefined,
     cudaGraphBytes: bytesOf(graphs?.[1], graphs?.[2]),

@@ -9,7 +9,7 @@ interface Stage {
 const stages: readonly Stage[] = [
   { pattern: /API server version|version \d+\.\d+\.\d+/, text: "reading its arguments" },
   { pattern: /Resolved architecture|Using max model len/i, text: "reading the model's config" },
-  { pattern: /Initializing a(?: V\d)? LLM engine/, text: "starting the engine" },
+  { pattern: /Initializing an?(?: V\d)? LLM engine/, text: "starting the engine" },
   {
     pattern: /Starting to load model|Loading safetensors checkpoint shards/i,
     text: "loading weights",
