@@ -23,7 +23,8 @@ export function endsWithParent(): ParentWatch {
   let isTakenOver = false;
   const gone = new Promise<void>((resolve) => {
     const onEnd = () => {
-      if (!isTakenOver) process.exit(0);
+      // Not process.exit: that would tear down the thread that is loading inside a native call.
+      if (!isTakenOver) process.kill(process.pid, "SIGKILL");
       resolve();
     };
     process.stdin.once("end", onEnd).once("close", onEnd).once("error", onEnd);

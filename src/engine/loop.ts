@@ -7,6 +7,7 @@ export class EngineLoop {
   readonly #engine: Engine;
   readonly #post: (message: FromEngine) => void;
   #scheduled = false;
+  #stopped = false;
 
   constructor(engine: Engine, post: (message: FromEngine) => void) {
     this.#engine = engine;
@@ -18,6 +19,8 @@ export class EngineLoop {
     else if (message.kind === "abort") {
       this.#engine.abort(message.id);
       this.#post({ kind: "stats", ticket: undefined, stats: this.#engine.stats() });
+    } else if (message.kind === "stop") {
+      this.#stopped = true;
     } else {
       this.#post({ kind: "stats", ticket: message.ticket, stats: this.#engine.stats() });
     }
@@ -39,7 +42,7 @@ export class EngineLoop {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      if (!this.#engine.hasWork) return;
+      if (this.#stopped || !this.#engine.hasWork) return;
       const events = this.#engine.step();
       this.#post({ kind: "step", events, stats: this.#engine.stats() });
       if (this.#engine.hasWork) this.#stepSoon();

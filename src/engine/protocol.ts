@@ -7,7 +7,9 @@ export type ToEngine =
   | { readonly kind: "add"; readonly request: EngineRequest }
   | { readonly kind: "abort"; readonly id: string }
   /** Answered by "stats" with the same ticket, after everything sent before it. */
-  | { readonly kind: "stats"; readonly ticket: number };
+  | { readonly kind: "stats"; readonly ticket: number }
+  /** No step follows; the thread ends by itself. */
+  | { readonly kind: "stop" };
 
 export type FromEngine =
   | { readonly kind: "loading"; readonly fraction: number; readonly text: string }
@@ -39,6 +41,6 @@ export interface EngineChannel {
   post(message: ToEngine): void;
   /** Called once, before anything is posted. `onClosed` is called at most once, last. */
   listen(onMessage: (message: FromEngine) => void, onClosed: (reason: string) => void): void;
-  /** Ends the engine at once; resolves when its thread is gone. */
+  /** Ends the engine after the step it is in; resolves when its thread is gone. */
   terminate(): Promise<void>;
 }

@@ -16,7 +16,10 @@ try {
     post({ kind: "loading", fraction, text }),
   );
   const loop = new EngineLoop(engine, post);
-  port.on("message", (message: ToEngine) => loop.receive(message));
+  port.on("message", (message: ToEngine) => {
+    loop.receive(message);
+    if (message.kind === "stop") port.close();
+  });
   post({ kind: "ready", facts, stats: engine.stats() });
 } catch (error) {
   post({ kind: "failed", error: toPlainError(error) });

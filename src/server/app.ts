@@ -2,6 +2,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:net";
 import { type FastifyInstance, fastify } from "fastify";
+import { systemClock } from "../base/clock.ts";
 import { QuantlabError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { addChat } from "./chat.ts";
@@ -128,10 +129,29 @@ export async function shutDown(
   limit: Promise<void>,
 ): Promise<void> {
   const closed = app.close();
+  const overdue = new AbortController();
+  void limit.then(() => overdue.abort());
   await Promise.race([host.idle(), limit]);
+  await lastBytesTaken(app, overdue.signal);
   await host.stop();
   // Streams that ended with the engine still have their error event to flush.
   await new Promise((resolve) => setImmediate(resolve));
   app.server.closeAllConnections();
   await closed;
+}
+
+/** How often connections are looked at while a server ends. */
+const closingPollMs = 10;
+
+/** The engine is done before its last tokens are written and read: waits for the connections. */
+async function lastBytesTaken(app: FastifyInstance, overdue: AbortSignal): Promise<void> {
+  const connections = () =>
+    new Promise<number>((resolve) =>
+      app.server.getConnections((error, count) => resolve(error ? 0 : count)),
+    );
+  while (!overdue.aborted) {
+    app.server.closeIdleConnections();
+    if ((await connections()) === 0) return;
+    await systemClock.sleepUntil(systemClock.nowMs() + closingPollMs, overdue);
+  }
 }
