@@ -3,6 +3,10 @@ import type { ModelConfig, QuantizationConfig } from "../checkpoint/model-config
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import type { TensorToWrite } from "../checkpoint/writer.ts";
 import type { WeightHandle } from "../kernels/binding.ts";
+import type { BlockQuantizer } from "./block.ts";
+import type { CanonicalMatrix, CanonicalTensors, FormatOptions } from "./canonical.ts";
+
+export type { CanonicalMatrix, CanonicalTensors, FormatOptions, Granularity } from "./canonical.ts";
 
 /** A linear layer's matrix, loaded: y = x times its transpose. */
 export interface Weight {
@@ -21,33 +25,6 @@ export interface Matrix {
   readonly rows: number;
   readonly columns: number;
   readonly values: Float32Array;
-}
-
-/** How much of a matrix shares one weight scale. */
-export type Granularity = "tensor" | "channel" | "block";
-
-/** Choices a format leaves open, fixed once per model. */
-export interface FormatOptions {
-  /** Columns that share one scale (awq). */
-  readonly groupSize?: number;
-  /** Name of the format's layout that a checkpoint is in. */
-  readonly layout?: string;
-  /** Without zero points (awq): the zero of every group is the middle code. */
-  readonly symmetric?: boolean;
-  /** Of weight scales (fp8). */
-  readonly granularity?: Granularity;
-  /** Activation scales measured while quantizing (fp8); absent means one a token, computed as it runs. */
-  readonly activations?: "static";
-}
-
-/** Canonical tensors of one matrix: what `packWeight` of kernels/binding.ts takes. */
-export type CanonicalTensors = Readonly<Record<string, Uint8Array | Uint16Array | Float32Array>>;
-
-/** Canonical tensors of one matrix, or of several stacked by rows. */
-export interface CanonicalMatrix {
-  readonly rows: number;
-  readonly columns: number;
-  readonly tensors: CanonicalTensors;
 }
 
 /** One way in which checkpoints of a format name, pack and announce their tensors. */
@@ -82,6 +59,8 @@ export interface Format {
   detect(config: QuantizationConfig | undefined): boolean;
   /** Options recorded in a quantization_config that `detect` accepted. */
   optionsOf(config: QuantizationConfig | undefined): FormatOptions;
+  /** Quantizes whole blocks for a checkpoint; absent where there is nothing to quantize. */
+  readonly quantizer?: BlockQuantizer;
   /** Layouts it is written in, the default first; none for what is not quantized. */
   readonly layouts: readonly Layout[];
   /**

@@ -1,7 +1,7 @@
 /** The native quantizers and searches against slow references, under every instruction set. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bf16ToFloat, floatToBf16, roundHalfEven, roundToF16 } from "../formats/float16.ts";
-import { quantizeWeights, tileShape } from "../formats/fp8/quantize.ts";
+import { minTileMaximum, quantizeWeights, tileShape } from "../formats/fp8/quantize.ts";
 import { kernels, type ScaledMatrixArguments } from "./binding.ts";
 import { loadEveryIsa } from "./every-isa.ts";
 
@@ -74,7 +74,7 @@ describe.each(variants)("$isa", ({ kernels: native }) => {
     const tile = tileShape(granularity, rows, columns);
     const codes = new Uint8Array(rows * columns);
     const scale = new Float32Array(rows * Math.ceil(columns / tile.columns));
-    const floor = granularity === "block" ? fround(1e-4) : 0;
+    const floor = minTileMaximum(granularity);
     native.quantizeE4m3(weight, rows, columns, tile.rows, tile.columns, floor, codes, scale);
     const expected = quantizeWeights(weight, rows, columns, granularity);
     expect(Buffer.compare(codes, expected.codes)).toBe(0);

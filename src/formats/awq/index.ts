@@ -6,6 +6,7 @@ import type { Format } from "../format.ts";
 import { readAwq } from "./checkpoint.ts";
 import { checkpointOptions, isAwqConfig, requireGroupSize, resolveGroupSize } from "./config.ts";
 import { awqLayouts } from "./layouts.ts";
+import { awqQuantizer } from "./quantizer.ts";
 import { dequantizeGroups, quantizeGroups } from "./quantize.ts";
 
 export const awq = {
@@ -17,6 +18,7 @@ export const awq = {
   resolve: resolveGroupSize,
   detect: isAwqConfig,
   optionsOf: checkpointOptions,
+  quantizer: awqQuantizer,
   layouts: awqLayouts,
   read: readAwq,
   load(source, modules, options) {

@@ -2,7 +2,7 @@
 import { assert, QuantlabError } from "../../base/errors.ts";
 import type { TensorToWrite } from "../../checkpoint/writer.ts";
 import { compressedConfig, compressedTensors } from "../compressed-tensors.ts";
-import { f16ToFloat, floatToBf16 } from "../float16.ts";
+import { bf16ToFloat, f16ToFloat, floatToBf16 } from "../float16.ts";
 import type { CanonicalMatrix, FormatOptions, Layout } from "../format.ts";
 import { bytesOf } from "../tensors.ts";
 import { packColumns, packGemm, packRows } from "./codec.ts";
@@ -82,7 +82,7 @@ const gemm: Layout = {
 function storedScale(scale: Uint16Array): { dtype: "BF16" | "F16"; values: Uint16Array } {
   const floats = Float32Array.from(scale, f16ToFloat);
   const values = Uint16Array.from(floats, floatToBf16);
-  const isExact = scale.every((bits) => (bits & 7) === 0 && bits >= 0x0400);
+  const isExact = floats.every((value, i) => value === bf16ToFloat(values[i] ?? 0));
   return isExact ? { dtype: "BF16", values } : { dtype: "F16", values: scale };
 }
 

@@ -8,6 +8,7 @@ import { e4m3Values } from "./codec.ts";
 import { blockSize, checkpointOptions, isFp8Config } from "./config.ts";
 import { fp8Layouts } from "./layouts.ts";
 import { quantizeActivationRows, quantizeWeights } from "./quantize.ts";
+import { fp8Quantizer } from "./quantizer.ts";
 
 export const fp8 = {
   name: "fp8",
@@ -18,6 +19,7 @@ export const fp8 = {
   resolve: () => ({}),
   detect: isFp8Config,
   optionsOf: checkpointOptions,
+  quantizer: fp8Quantizer,
   layouts: fp8Layouts,
   read: readFp8,
   load(source, modules, options) {

@@ -66,8 +66,9 @@ export function tileShape(granularity: Granularity, rows: number, columns: numbe
   }
 }
 
-/** Smallest absolute maximum of a block, as in vLLM's block-wise quantizer. */
-const minBlockMaximum = fround(1e-4);
+/** Smallest absolute maximum that counts; for blocks that of vLLM's block-wise quantizer. */
+export const minTileMaximum = (granularity: Granularity): number =>
+  granularity === "block" ? fround(1e-4) : 0;
 
 /**
  * BF16 weights to codes: scale = absmax / 448, code = x * (1 / scale), the reciprocal path that vLLM
@@ -96,7 +97,7 @@ export function quantizeWeights(
         columns: Math.min(shape.columns, columns - firstColumn),
       };
       const maximum = absoluteMaximum(values, tile, columns);
-      const floored = granularity === "block" ? Math.max(maximum, minBlockMaximum) : maximum;
+      const floored = Math.max(maximum, minTileMaximum(granularity));
       const tileScale = fround(floored / e4m3Max);
       const reciprocal = fround(1 / tileScale);
       if (!Number.isFinite(reciprocal)) continue;
