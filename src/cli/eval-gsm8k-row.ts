@@ -40,7 +40,7 @@ export async function evaluateRow(
     progress.event(`${row.label}: ${responses.length} questions in ${formatDuration(durationMs)}`);
     const scored = scoreAll(plan.prompts, responses);
     const modelName =
-      row.format === undefined ? server.modelName : `${server.modelName}-${row.format}`;
+      row.format === undefined ? server.modelName : `${server.modelName}-${row.label}`;
     const run: EvalRun = {
       scored,
       options: plan.options,

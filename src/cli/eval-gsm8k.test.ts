@@ -73,7 +73,7 @@ test.each([
   [
     `--dataset-path ${tiny} --num-fewshot 0 --base-url http://127.0.0.1:1 --formats bf16`,
     "usage",
-    "cannot be given together",
+    "cannot be given with --model, --formats",
   ],
 ])("refuses %s before anything is started", async (line, code, message) => {
   await expect(evaluate(line)).rejects.toMatchObject({

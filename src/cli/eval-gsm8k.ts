@@ -13,7 +13,7 @@ import { Progress } from "./progress.ts";
 
 const example = `
 Prompts, few-shot draw, filters and scores are those of lm_eval's task gsm8k; files have its layout.
-Several formats answer the same questions and are tested in pairs against the first.
+Several formats or checkpoints answer the same questions and are tested in pairs against the first.
 
 Examples:
   $ quantlab eval gsm8k --formats bf16,fp8,awq --limit 250
