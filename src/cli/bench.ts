@@ -1,5 +1,6 @@
 /** `quantlab bench`: the measurements of a server, each a subcommand. */
 import { Command } from "commander";
+import { benchClientErrorCommand } from "./bench-client-error.ts";
 import { benchLatencyCommand } from "./bench-latency.ts";
 import { benchServingCommand } from "./bench-serving.ts";
 import { benchThroughputCommand } from "./bench-throughput.ts";
@@ -9,5 +10,6 @@ export function benchCommand(): Command {
     .description("measure a running server")
     .addCommand(benchThroughputCommand())
     .addCommand(benchLatencyCommand())
-    .addCommand(benchServingCommand());
+    .addCommand(benchServingCommand())
+    .addCommand(benchClientErrorCommand());
 }

@@ -43,3 +43,8 @@ export function port(text: string): number {
   if (value <= 65535) return value;
   throw new QuantlabError("usage", `"${text}" is not a port: they end at 65535`);
 }
+
+/** Whole numbers of at least 1, between commas. */
+export function positiveIntegers(text: string): number[] {
+  return text.split(",").map(positiveInteger);
+}

@@ -42,6 +42,8 @@ export interface LoadResult {
   /** One for each request of the manifest, in its order. */
   readonly records: readonly RequestRecord[];
   readonly startedWallMs: number;
+  /** The start on the clock's monotonic time: zero of every record's times. */
+  readonly originMs: number;
   /** From the start of the cell to the end of the last response. */
   readonly durationMs: number;
 }
@@ -69,7 +71,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     else await closedLoop(manifest.requests, context, mode.concurrency);
     const records = await cell.finish();
     const durationMs = records.reduce((last, record) => Math.max(last, record.doneMs), 0);
-    return { records, startedWallMs, durationMs };
+    return { records, startedWallMs, originMs: context.originMs, durationMs };
   } finally {
     options.signal?.removeEventListener("abort", abort);
   }

@@ -237,17 +237,29 @@ export async function getJson(
   options: GetOptions = {},
 ): Promise<unknown> {
   const url = endpointUrl(baseUrl, path);
-  const body = await getText(url, options);
+  return parseJson(url, await getText(url, options));
+}
+
+/**
+ * POST of a JSON body; the answer as parsed JSON.
+ * @throws target-failed as getJson
+ */
+export async function postJson(
+  baseUrl: string,
+  path: string,
+  body: unknown,
+  options: GetOptions = {},
+): Promise<unknown> {
+  const url = endpointUrl(baseUrl, path);
+  return parseJson(url, await getText(url, options, JSON.stringify(body)));
+}
+
+function parseJson(url: URL, body: string): unknown {
   try {
     return JSON.parse(body);
   } catch (cause) {
-    throw new QuantlabError(
-      "target-failed",
-      `${url} answered ${excerpt(body)}, which is not JSON`,
-      {
-        cause,
-      },
-    );
+    const message = `${url} answered ${excerpt(body)}, which is not JSON`;
+    throw new QuantlabError("target-failed", message, { cause });
   }
 }
 
@@ -288,25 +300,35 @@ export async function waitUntilReady(
   }
 }
 
-async function getText(url: URL, options: GetOptions): Promise<string> {
+/** The body of a 200; POST where there is a body to send. */
+async function getText(url: URL, options: GetOptions, body?: string): Promise<string> {
   const timeoutMs = options.timeoutMs ?? 10_000;
   try {
     const response = await request(url, {
-      headers: bearer(options.apiKey),
+      method: body === undefined ? "GET" : "POST",
+      headers: {
+        ...bearer(options.apiKey),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body }),
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
       signal: options.signal ?? null,
     });
-    const body = await response.body.text();
-    if (response.statusCode === 200) return body;
+    const text = await response.body.text();
+    if (response.statusCode === 200) return text;
     throw new QuantlabError(
       "target-failed",
-      `${url} answered HTTP ${response.statusCode}: ${errorMessageOf(body)}`,
+      `${url} answered HTTP ${response.statusCode}: ${errorMessageOf(text)}`,
     );
   } catch (error) {
     if (error instanceof QuantlabError) throw error;
     const cause = error instanceof Error ? error : new Error(String(error));
     const why = classifyTransportError(cause, 0, timeoutMs / 1e3).message;
-    throw new QuantlabError("target-failed", `GET ${url}: ${why}`, { cause });
+    throw new QuantlabError(
+      "target-failed",
+      `${body === undefined ? "GET" : "POST"} ${url}: ${why}`,
+      { cause },
+    );
   }
 }
