@@ -106,6 +106,7 @@ export function quantity(
   unit: string,
   per = 1,
   ceiling: Quantity["ceiling"] = undefined,
+  evidence: readonly string[] = [],
 ): Quantity {
   const scaled = (x: number | undefined) => (x === undefined ? undefined : x / per);
   return {
@@ -116,6 +117,7 @@ export function quantity(
     low: scaled(interval.low),
     high: scaled(interval.high),
     ceiling,
+    ...(evidence.length === 0 ? {} : { evidence }),
   };
 }
 

@@ -14,6 +14,8 @@ export interface Quantity {
   readonly ceiling:
     | { readonly label: string; readonly value: number; readonly fraction: number }
     | undefined;
+  /** Cell paths that it comes from; absent for what was computed from none. */
+  readonly evidence?: readonly string[];
 }
 
 export interface Finding {

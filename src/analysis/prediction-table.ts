@@ -28,7 +28,7 @@ export function predictionTable(diagnoses: readonly Diagnosis[]): Table {
           : cell.metric,
       floor: quantity(exact(cell.floor), unitOf(cell.metric)),
       predicted: quantity(exact(cell.predicted), unitOf(cell.metric)),
-      measured: quantity(cell.measured, unitOf(cell.metric)),
+      measured: quantity(cell.measured, unitOf(cell.metric), 1, undefined, cell.evidence),
       residual: signedPercent(cell.residual),
       role: cell.role === "other" ? "no" : cell.role,
       reason: `${reason} (${asPercent(share)}): ${sentence}`,

@@ -4,6 +4,7 @@ import type { Run } from "../results/run.ts";
 import { trafficOf } from "../roofline/traffic.ts";
 import {
   ceilingsOf,
+  evidenceOf,
   type FigurePlace,
   figureOf,
   lengthsOf,
@@ -64,7 +65,9 @@ function figureColumn(
 ): Column {
   const value = (label: string): Value => {
     const found = figureOf(run, label, place);
-    return found === undefined ? missingReason(run, label, place) : quantity(found, unit, per);
+    return found === undefined
+      ? missingReason(run, label, place)
+      : quantity(found, unit, per, undefined, evidenceOf(run, label, place));
   };
   return { id, title, unit, value };
 }
@@ -89,7 +92,10 @@ function memoryColumns(run: Run): Column[] {
       value: (label) => {
         const measured = figureOf(run, label, place("linearBitsPerWeight"));
         const known = run.manifest.traffic?.[label]?.weights.linearBitsPerWeight;
-        if (measured !== undefined) return quantity(measured, "bit");
+        if (measured !== undefined) {
+          const evidence = evidenceOf(run, label, place("linearBitsPerWeight"));
+          return quantity(measured, "bit", 1, undefined, evidence);
+        }
         return known === undefined
           ? undefined
           : quantity({ value: known, n: 1, low: undefined, high: undefined }, "bit");
@@ -124,7 +130,7 @@ export function achievedBandwidth(run: Run, label: string): Quantity | undefined
           value: ceilings.bytesPerSecond / 1e9,
           fraction: found.value / ceilings.bytesPerSecond,
         };
-  return quantity(found, "GB/s", 1e9, ceiling);
+  return quantity(found, "GB/s", 1e9, ceiling, evidenceOf(run, label, alone));
 }
 
 function derivedBandwidth(run: Run, label: string) {
@@ -198,7 +204,9 @@ function accuracyColumn(run: Run): Column {
     unit: "%",
     value: (label) => {
       const found = figureOf(run, label, place);
-      return found === undefined ? "not measured" : quantity(found, "%", 0.01);
+      return found === undefined
+        ? "not measured"
+        : quantity(found, "%", 0.01, undefined, evidenceOf(run, label, place));
     },
   };
 }
