@@ -1,8 +1,11 @@
 /** Runs made of formulas, for tests of analysis and report: clearly synthetic, never a measurement. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { RequestRecord } from "../src/metrics/record.ts";
 import type { Run } from "../src/results/run.ts";
 import { type CellResult, type Manifest, runSchemaVersion } from "../src/results/run.ts";
 import { hashOf } from "../src/results/canonical-json.ts";
-import { RunStore } from "../src/results/store.ts";
+import { recordsFile, RunStore } from "../src/results/store.ts";
 import { modelTraffic } from "../src/roofline/traffic.ts";
 
 export interface SyntheticRow {
@@ -166,6 +169,45 @@ export function syntheticRun(options: SyntheticOptions = {}): Run {
 /** A run on disk, as `quantlab run` would leave it. */
 export async function writeRun(run: Run, folder: string): Promise<void> {
   const store = await RunStore.create(folder, run.manifest);
-  for (const result of run.results) await store.writeResult(result);
+  for (const result of run.results) {
+    const { key, figures } = result.quantlab;
+    if (key.experiment === "serving") {
+      const path = join(await store.startCell(key), recordsFile);
+      const lines = recordsOf(figures, key.setting === "rate-inf" ? 0 : 1000);
+      await writeFile(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    }
+    await store.writeResult(result);
+  }
   await store.close();
+}
+
+/** Forty requests whose medians are the cell's figures. */
+function recordsOf(
+  { ttftMsMedian = 1, itlMsMedian = 1 }: Readonly<Record<string, number>>,
+  everyMs: number,
+): RequestRecord[] {
+  return Array.from({ length: 40 }, (_, index) => {
+    const spread = 0.5 + index / 40;
+    const sentMs = index * everyMs;
+    const firstMs = sentMs + ttftMsMedian * spread;
+    const tokenTimesMs = Array.from(
+      { length: 32 },
+      (_, token) => firstMs + token * itlMsMedian * (0.75 + ((index * 7 + token * 3) % 11) / 20),
+    );
+    const doneMs = (tokenTimesMs.at(-1) ?? firstMs) + 0.2;
+    return {
+      index,
+      intendedMs: sentMs,
+      sentMs,
+      firstByteMs: firstMs,
+      tokenTimesMs: tokenTimesMs.toSorted((a, b) => a - b),
+      doneMs,
+      promptTokens: 64,
+      outputTokens: 32,
+      outputTokensSource: "usage",
+      requestedOutputTokens: 32,
+      finishReason: "length",
+      error: undefined,
+    };
+  });
 }

@@ -18,9 +18,9 @@ export function predictionTable(diagnoses: readonly Diagnosis[]): Table {
       { id: "measured", title: "measured", unit: "" },
       { id: "residual", title: "residual", unit: "%" },
       { id: "role", title: "in the fit", unit: "" },
-      { id: "reason", title: "what takes the time", unit: "" },
+      { id: "reason", title: "what takes most of it", unit: "" },
     ],
-    rows: diagnoses.map(({ cell, reason, share, sentence }) => ({
+    rows: diagnoses.map(({ cell, reason, share }) => ({
       cell: `${cell.label}, ${cell.experiment}, ${settingTitle(cell.setting)}`,
       metric:
         unitOf(cell.metric) === "ms"
@@ -31,7 +31,7 @@ export function predictionTable(diagnoses: readonly Diagnosis[]): Table {
       measured: quantity(cell.measured, unitOf(cell.metric), 1, undefined, cell.evidence),
       residual: signedPercent(cell.residual),
       role: cell.role === "other" ? "no" : cell.role,
-      reason: `${reason} (${asPercent(share)}): ${sentence}`,
+      reason: `${reason}, ${asPercent(Math.min(1, share))}`,
     })),
   };
 }

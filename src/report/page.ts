@@ -3,15 +3,16 @@ import { readFileSync } from "node:fs";
 import type { Analysis } from "../analysis/analyze.ts";
 import type { Finding } from "../analysis/finding.ts";
 import type { Run } from "../results/run.ts";
-import type { Figure } from "./charts/chart.ts";
+import type { Figure, Records } from "./charts/chart.ts";
 import { charts } from "./charts/registry.ts";
 import { Html, html } from "./html.ts";
 import { definitionsOf, factsOf, methodOf, subtitleOf, titleOf } from "./prose.ts";
+import { type Linker, linkerOf, recordsHtml } from "./records-html.ts";
 import { renderSvg } from "./render.ts";
 import { tableHtml, transposed } from "./table-html.ts";
 
 /** Plot widths: the page's column, and a phone of 375 pixels. */
-const widePlot = 560;
+const widePlot = 620;
 const narrowPlot = 250;
 
 const style = readFileSync(new URL("./style.css", import.meta.url), "utf8");
@@ -22,6 +23,8 @@ export interface ReportedRun {
   readonly analysis: Analysis;
   /** Prefix of links to a cell's folder; undefined when the page lies outside of the run's folder. */
   readonly cellsBase: string | undefined;
+  /** Requests of the serving cells, for the figures that show each of them. */
+  readonly records: Records;
 }
 
 export async function renderPage(runs: readonly ReportedRun[]): Promise<string> {
@@ -59,23 +62,26 @@ function contents(runs: readonly ReportedRun[]): Html {
 }
 
 async function runSection(entry: ReportedRun, id: string): Promise<Html> {
-  const { run, analysis } = entry;
+  const { run, analysis, cellsBase } = entry;
   const [results, ...tables] = analysis.tables;
+  const link = linkerOf(run, id);
   return html`<section id="${id}" aria-labelledby="${id}-title">
 <h1 id="${id}-title">${titleOf(run)}</h1>
 <p class="quiet">${subtitleOf(run)}</p>
 ${verdict(entry)}
 <h2>Result</h2>
-${results === undefined ? undefined : tableHtml(transposed(results))}
+${results === undefined ? undefined : tableHtml(transposed(results), link)}
 <h2>Figures</h2>
-${await figures(entry, id)}
+${await figures(entry, id, link)}
 <h2>Findings</h2>
-${findings(entry)}
-${tables.map((table) => html`<h2>${table.title}</h2>${tableHtml(table)}`)}
+${findings(entry, link)}
+${tables.map((table) => html`<h2>${table.title}</h2>${tableHtml(table, link)}`)}
 <h2>Validity</h2>
 ${validity(entry)}
 <h2>Method</h2>
 ${method(run)}
+<h2>Records</h2>
+${recordsHtml(run, id, cellsBase)}
 </section>`;
 }
 
@@ -96,17 +102,21 @@ ${list("What would change it", flips)}
 </div>`;
 }
 
-async function figures({ run, analysis }: ReportedRun, id: string): Promise<Html[]> {
+async function figures(
+  { run, analysis, records }: ReportedRun,
+  id: string,
+  link: Linker,
+): Promise<Html[]> {
   const drawn: Html[] = [];
   for (const chart of charts) {
-    const figure = chart.figure(run, analysis);
-    if (figure !== undefined) drawn.push(await figureHtml(figure, `${id}-${figure.id}`));
+    const figure = chart.figure(run, analysis, records);
+    if (figure !== undefined) drawn.push(await figureHtml(figure, `${id}-${figure.id}`, link));
   }
   return drawn.length > 0 ? drawn : [html`<p>No cell of this run can be drawn.</p>`];
 }
 
 /** Two drawings, of which the style sheet shows one: text keeps its size on a phone. */
-async function figureHtml(figure: Figure, id: string): Promise<Html> {
+async function figureHtml(figure: Figure, id: string, link: Linker): Promise<Html> {
   const label = `${figure.title}. ${figure.caption}`;
   const wide = await renderSvg(figure.spec(widePlot), `${id}-w`, label);
   const narrow = await renderSvg(figure.spec(narrowPlot), `${id}-n`, label);
@@ -115,19 +125,19 @@ async function figureHtml(figure: Figure, id: string): Promise<Html> {
 <div class="wide">${new Html(wide)}</div>
 <div class="narrow">${new Html(narrow)}</div>
 <figcaption>${figure.caption}</figcaption>
-<details><summary>Numbers of this figure</summary>${tableHtml(figure.data)}</details>
+<details><summary>Numbers of this figure</summary>${tableHtml(figure.data, link)}</details>
 </figure>
 `;
 }
 
 /** Everything that the verdict and the tables do not say already. */
-function findings({ analysis, cellsBase }: ReportedRun): Html {
+function findings({ analysis }: ReportedRun, link: Linker): Html {
   const shown = analysis.findings.filter(
     ({ id }) => !/^(best|bound|expected|published\/note)\//.test(id),
   );
   if (shown.length === 0) return html`<p>Nothing could be concluded from the finished cells.</p>`;
   const items = shown.map(
-    (finding) => html`<li>${mark(finding)}${finding.claim}${evidence(finding, cellsBase)}</li>\n`,
+    (finding) => html`<li>${mark(finding)}${finding.claim}${evidence(finding, link)}</li>\n`,
   );
   return html`<ul class="findings">${items}</ul>`;
 }
@@ -139,14 +149,15 @@ function mark({ id, verdict: word }: Finding): Html | undefined {
   return html`<span class="mark ${neutral ? "" : word}">${neutral ? "none" : word}</span>`;
 }
 
-/** Links to the records behind a claim, or their names where they are not beside the page. */
-function evidence({ evidence: paths }: Finding, base: string | undefined): Html | undefined {
+/** Links to the cells behind a claim. */
+function evidence({ evidence: paths }: Finding, link: Linker): Html | undefined {
   if (paths.length === 0) return undefined;
-  const items = paths.map((path) =>
-    base === undefined
+  const items = paths.map((path) => {
+    const href = link([path]);
+    return href === undefined
       ? html`<li><code>${path}</code></li>`
-      : html`<li><a href="${encodeURI(`${base}cells/${path}/result.json`)}">${path}</a></li>`,
-  );
+      : html`<li><a href="${href}">${path}</a></li>`;
+  });
   const cells = paths.length === 1 ? "1 cell" : `${paths.length} cells`;
   return html`<details><summary class="quiet">from ${cells}</summary><ul>${items}</ul></details>`;
 }

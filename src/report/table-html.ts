@@ -3,8 +3,11 @@ import type { Quantity, Table } from "../analysis/finding.ts";
 import { asPercent, asText } from "../analysis/wording.ts";
 import { type Html, html } from "./html.ts";
 import { columnTitle, type TableValue } from "./quantity-text.ts";
+import { type Linker, linked } from "./records-html.ts";
 
-export function tableHtml(table: Table): Html {
+const noLinks: Linker = () => undefined;
+
+export function tableHtml(table: Table, link: Linker = noLinks): Html {
   const [first, ...others] = table.columns;
   if (first === undefined) return html``;
   const numeric = new Set(others.filter(({ id }) => hasQuantity(table, id)).map(({ id }) => id));
@@ -16,7 +19,7 @@ export function tableHtml(table: Table): Html {
   const rows = table.rows.map(
     (row) =>
       html`<tr><th scope="row">${textOf(row[first.id])}</th>${others.map(
-        ({ id }) => html`<td class="${side(id)}">${valueHtml(row[id])}</td>`,
+        ({ id }) => html`<td class="${side(id)}">${valueHtml(row[id], link)}</td>`,
       )}</tr>\n`,
   );
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${table.title}">
@@ -52,9 +55,9 @@ function textOf(value: TableValue): string {
 }
 
 /** The value; below it, smaller, its interval and its share of the ceiling. */
-function valueHtml(value: TableValue): Html {
+function valueHtml(value: TableValue, link: Linker): Html {
   if (typeof value !== "object") return html`${value ?? "—"}`;
-  return html`${asText(value.value)}${under(value)}`;
+  return html`${linked(asText(value.value), value, link)}${under(value)}`;
 }
 
 function under({ low, high, ceiling }: Quantity): Html[] {

@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname, relative, resolve, sep } from "node:path";
 import { analyzeRun } from "../analysis/analyze.ts";
 import { writeFileAtomic } from "../results/atomic-file.ts";
+import { recordsOf } from "../results/records.ts";
 import type { Run } from "../results/run.ts";
 import { renderMarkdown } from "./markdown.ts";
 import { renderPage } from "./page.ts";
@@ -10,10 +11,13 @@ import { renderPage } from "./page.ts";
 /** The page of the runs as HTML. @returns the absolute path written */
 export async function writeReport(runs: readonly Run[], outPath: string): Promise<string> {
   const path = resolve(outPath);
-  const page = await renderPage(
-    runs.map((run) => ({ run, analysis: analyzeRun(run), cellsBase: cellsBase(run, path) })),
-  );
-  await writeWhole(path, page);
+  const reported = runs.map(async (run) => ({
+    run,
+    analysis: analyzeRun(run),
+    cellsBase: cellsBase(run, path),
+    records: await recordsOf(run, "serving"),
+  }));
+  await writeWhole(path, await renderPage(await Promise.all(reported)));
   return path;
 }
 

@@ -1,6 +1,7 @@
 /** What a chart is: a pure function from a run's analysis to a Vega-Lite specification. */
 import type { Analysis } from "../../analysis/analyze.ts";
-import type { Table } from "../../analysis/finding.ts";
+import type { Quantity, Table } from "../../analysis/finding.ts";
+import type { RecordedTimes } from "../../results/records.ts";
 import type { Run } from "../../results/run.ts";
 
 /** Vega-Lite JSON; render.ts checks it, as the library's types stay behind that door. */
@@ -17,10 +18,13 @@ export interface Figure {
   readonly data: Table;
 }
 
+/** Requests of the serving cells, by cell path; empty where the run has none on disk. */
+export type Records = ReadonlyMap<string, readonly RecordedTimes[]>;
+
 export interface Chart {
   readonly id: string;
   /** undefined when the run has not measured what it shows. */
-  figure(run: Run, analysis: Analysis): Figure | undefined;
+  figure(run: Run, analysis: Analysis, records: Records): Figure | undefined;
 }
 
 /**
@@ -61,6 +65,24 @@ export function rowScale(labels: readonly string[]): {
   };
 }
 
+/** A value for the table of a figure, with the cells that it comes from. */
+export function plainQuantity(
+  value: number,
+  unit: string,
+  evidence: readonly string[] = [],
+): Quantity {
+  return {
+    value,
+    unit,
+    n: 1,
+    of: "run",
+    low: undefined,
+    high: undefined,
+    ceiling: undefined,
+    evidence,
+  };
+}
+
 /** Tick values 1, 2, 5 times powers of ten that cover a range: a log axis always has labels. */
 export function logTicks(values: readonly number[]): number[] {
   const positive = values.filter((value) => value > 0);
@@ -72,7 +94,15 @@ export function logTicks(values: readonly number[]): number[] {
   }
   const first = ticks.findLastIndex((tick) => tick <= low);
   const last = ticks.findIndex((tick) => tick >= high);
-  return ticks.slice(Math.max(0, first), last + 1);
+  const shown = ticks.slice(Math.max(0, first), last + 1);
+  // Labels of more than three decades would cover each other: the ends and the powers of ten stay.
+  return shown.length <= 8
+    ? shown
+    : shown.filter((tick, i) => i === 0 || i === shown.length - 1 || isPowerOfTen(tick));
+}
+
+function isPowerOfTen(value: number): boolean {
+  return Number.isInteger(Number(Math.log10(value).toFixed(9)));
 }
 
 /** A log scale from the first to the last of its ticks. */
@@ -81,6 +111,6 @@ export function logAxis(values: readonly number[], title: string): Spec {
   return {
     type: "quantitative",
     scale: { type: "log", domain: [ticks[0] ?? 1, ticks.at(-1) ?? 10], nice: false },
-    axis: { values: ticks, format: "~f", title },
+    axis: { values: ticks, format: "~f", title, labelOverlap: true },
   };
 }

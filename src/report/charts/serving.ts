@@ -17,8 +17,9 @@ interface Point {
 function servingChart(metric: "ttft" | "itl", name: string, meaning: string): Chart {
   return {
     id: metric,
-    figure(run) {
-      const points = pointsOf(run, metric);
+    figure(run, _analysis, records) {
+      // With records there is the whole distribution instead.
+      const points = records.size > 0 ? [] : pointsOf(run, metric);
       if (points.length === 0) return undefined;
       const rates = settingsOf(run, "serving").map(settingTitle);
       return {
