@@ -126,7 +126,7 @@ function specOf(
       row: sample.row,
       rate: sample.rate,
       ms: at(sample, lowest + ((highest - lowest) * i) / steps),
-      share: 100 * (lowest + ((highest - lowest) * i) / steps),
+      share: Number((100 * (lowest + ((highest - lowest) * i) / steps)).toFixed(3)),
     })),
   );
   const { color, shape } = rowScale(rows);
