@@ -23,21 +23,28 @@ QUANTLAB_AVX512 void tile(const bf16* x, std::size_t stride, const bf16* lines,
                           std::size_t panelStride, std::size_t pairs, const float* scales,
                           float* sums) {
   __m512 local[Rows][Panels];
+#pragma GCC unroll 6
   for (std::size_t row = 0; row < Rows; row++)
+#pragma GCC unroll 4
     for (std::size_t j = 0; j < Panels; j++)
       local[row][j] =
           Scaled ? _mm512_setzero_ps() : _mm512_loadu_ps(sums + row * kQuadRows + 16 * j);
   for (std::size_t pair = 0; pair < pairs; pair++) {
     __m512i line[Panels];
+#pragma GCC unroll 4
     for (std::size_t j = 0; j < Panels; j++)
       line[j] = _mm512_loadu_si512(lines + j * panelStride + pair * kLineElements);
+#pragma GCC unroll 6
     for (std::size_t row = 0; row < Rows; row++) {
       const __m512i both = broadcastPair(x + row * stride + 2 * pair);
+#pragma GCC unroll 4
       for (std::size_t j = 0; j < Panels; j++)
         local[row][j] = _mm512_dpbf16_ps(local[row][j], (__m512bh)both, (__m512bh)line[j]);
     }
   }
+#pragma GCC unroll 6
   for (std::size_t row = 0; row < Rows; row++) {
+#pragma GCC unroll 4
     for (std::size_t j = 0; j < Panels; j++) {
       float* target = sums + row * kQuadRows + 16 * j;
       __m512 value = local[row][j];

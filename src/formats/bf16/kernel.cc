@@ -1,4 +1,5 @@
 // BF16: the checkpoint's weights as they are, in lines that the matmul reads in place.
+#include <algorithm>
 #include <cstring>
 
 #include "format.h"
@@ -14,23 +15,27 @@ bf16* panelOf(const Weight& weight, std::size_t panel) {
   return weight.codes.as<bf16>() + panel * weight.pairs * kLineElements;
 }
 
+// Pairs packed at once: their lines stay in L1 while the panel's 16 rows go into them one by one.
+constexpr std::size_t kPackPairs = 64;
+
+void packRow(bf16* target, const bf16* from, std::size_t firstPair, std::size_t pairs,
+             std::size_t columns) {
+  for (std::size_t i = firstPair; i < firstPair + pairs; i++, target += kLineElements) {
+    target[0] = from[2 * i];
+    target[1] = 2 * i + 1 < columns ? from[2 * i + 1] : bf16{0};
+  }
+}
+
 const char* quantize(const Weight& weight, std::size_t panel, const bf16* source) {
+  const std::size_t first = panel * kPanelRows;
+  const std::size_t lanes = std::min(kPanelRows, weight.rows - first);
   bf16* target = panelOf(weight, panel);
-  const std::size_t wholePairs = weight.columns / 2;
-  for (std::size_t lane = 0; lane < kPanelRows; lane++) {
-    const std::size_t row = panel * kPanelRows + lane;
-    bf16* pair = target + 2 * lane;
-    if (row >= weight.rows) {
-      for (std::size_t i = 0; i < weight.pairs; i++, pair += kLineElements) pair[0] = pair[1] = 0;
-      continue;
-    }
-    const bf16* from = source + row * weight.columns;
-    for (std::size_t i = 0; i < wholePairs; i++, pair += kLineElements)
-      std::memcpy(pair, from + 2 * i, 2 * sizeof(bf16));
-    if (weight.columns % 2 == 1) {
-      pair[0] = from[weight.columns - 1];
-      pair[1] = 0;
-    }
+  if (lanes < kPanelRows) std::memset(target, 0, weight.pairs * kLineElements * sizeof(bf16));
+  for (std::size_t pair = 0; pair < weight.pairs; pair += kPackPairs) {
+    const std::size_t pairs = std::min(kPackPairs, weight.pairs - pair);
+    for (std::size_t lane = 0; lane < lanes; lane++)
+      packRow(target + pair * kLineElements + 2 * lane, source + (first + lane) * weight.columns,
+              pair, pairs, weight.columns);
   }
   return nullptr;
 }

@@ -30,4 +30,16 @@ namespace quantlab {
   return static_cast<bf16>(value | ((code & 0x80u) << 8));
 }
 
+// decodeE4m3(encodeE4m3(value)), without the code between.
+[[gnu::always_inline]] inline bf16 roundToE4m3(float value) {
+  const std::uint32_t bits = floatBits(value);
+  const std::uint32_t magnitude = bits & 0x7fffffffu;
+  const std::uint32_t normal = (magnitude + 0x7ffffu + ((magnitude >> 20) & 1u)) & ~0xfffffu;
+  const std::uint32_t small = floatBits((bitsFloat(magnitude) + 16384.0f) - 16384.0f);
+  std::uint32_t rounded = magnitude < 0x3c800000u ? small : normal;
+  rounded = magnitude >= 0x43e00000u ? 0x43e00000u : rounded;
+  rounded |= bits & 0x80000000u;
+  return static_cast<bf16>((magnitude > 0x7f800000u ? 0x7fc00000u : rounded) >> 16);
+}
+
 }  // namespace quantlab

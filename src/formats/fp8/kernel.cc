@@ -39,7 +39,7 @@ QUANTLAB_VARIANTS(void, encodeWeights,
                   (x, count, reciprocal, codes));
 
 QUANTLAB_BODY void roundActivationsBody(const bf16* x, std::size_t count, float scale, bf16* values) {
-  for (std::size_t i = 0; i < count; i++) values[i] = decodeE4m3(encodeE4m3(bf16ToFloat(x[i]) / scale));
+  for (std::size_t i = 0; i < count; i++) values[i] = roundToE4m3(bf16ToFloat(x[i]) / scale);
 }
 QUANTLAB_VARIANTS(void, roundActivations,
                   (const bf16* x, std::size_t count, float scale, bf16* values),

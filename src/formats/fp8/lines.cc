@@ -130,6 +130,8 @@ QUANTLAB_AVX512 const bf16* avx512Lines(const Weight& weight, std::size_t panel,
   for (std::size_t at = 0; at < pairs / 2; at++) {
     __m512i first;
     __m512i second;
+    // The next block of this panel: the stream breaks off here while the rows are multiplied.
+    _mm_prefetch(reinterpret_cast<const char*>(codes + (at + pairs / 2) * kCodeBytes), _MM_HINT_T1);
     decode(tables, codes + at * kCodeBytes, &first, &second);
     _mm512_storeu_si512(scratch + 2 * at * kLineElements, first);
     _mm512_storeu_si512(scratch + (2 * at + 1) * kLineElements, second);
@@ -150,13 +152,17 @@ QUANTLAB_AVX512 void fewTile(const Weight& weight, std::size_t panel, const bf16
   const std::size_t panelBytes = weight.pairs / 2 * kCodeBytes;
   const std::uint8_t* codes = panelOf(weight, panel);
   __m512 local[Rows][Panels];
+#pragma GCC unroll 6
   for (std::size_t row = 0; row < Rows; row++)
+#pragma GCC unroll 4
     for (std::size_t j = 0; j < Panels; j++) local[row][j] = _mm512_setzero_ps();
   for (std::size_t at = 0; at < weight.pairs / 2; at++) {
+#pragma GCC unroll 4
     for (std::size_t j = 0; j < Panels; j++) {
       __m512i first;
       __m512i second;
       decode(tables, codes + j * panelBytes + at * kCodeBytes, &first, &second);
+#pragma GCC unroll 6
       for (std::size_t row = 0; row < Rows; row++) {
         const bf16* pair = x + row * stride + 4 * at;
         local[row][j] = dotPair(local[row][j], pair, first);
@@ -164,7 +170,9 @@ QUANTLAB_AVX512 void fewTile(const Weight& weight, std::size_t panel, const bf16
       }
     }
   }
+#pragma GCC unroll 6
   for (std::size_t row = 0; row < Rows; row++)
+#pragma GCC unroll 4
     for (std::size_t j = 0; j < Panels; j++)
       _mm512_storeu_ps(sums + row * kQuadRows + kPanelRows * j, local[row][j]);
 }
