@@ -1,11 +1,11 @@
 /** Reads lab.yaml: short forms spelled out, every problem named with its line. */
 import { readFileSync } from "node:fs";
-import { isNode, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
 import { QuantlabError } from "../base/errors.ts";
 import { formats } from "../formats/registry.ts";
 import { formatEntrySchema, type LabConfig, labConfigSchema } from "./config.ts";
 import { type LabDraft, profileByName } from "./profiles.ts";
+import { parseYaml } from "./yaml-file.ts";
 
 const formatNames = formats.map((format) => format.name);
 const formatName = z.enum(formatNames, {
@@ -65,49 +65,8 @@ export function readLabFile(path: string, profile?: string): LabDraft {
 
 /** @param path for messages. @throws config-invalid with "path:line" for each problem */
 export function parseLabFile(text: string, path: string, profile?: string): LabDraft {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  const broken = document.errors[0];
-  if (broken !== undefined) {
-    const line = lines.linePos(broken.pos[0]).line;
-    throw new QuantlabError("config-invalid", `${path}:${line}: ${broken.message.split("\n")[0]}`, {
-      cause: broken,
-    });
-  }
-  const parsed = labFileSchema.safeParse(document.toJS() ?? {});
-  if (parsed.success) return merge(parsed.data, profile ?? parsed.data.profile ?? "standard");
-  const problems = parsed.error.issues.map(withKeys).map((issue) => {
-    const node = nearestNode(document, issue.path);
-    const line = node === undefined ? 1 : lines.linePos(node).line;
-    return `${path}:${line}: ${issue.path.join(".") || "the file"}: ${issue.message}`;
-  });
-  throw new QuantlabError("config-invalid", [...new Set(problems)].join("\n"), {
-    hint: "the keys are those of examples/lab.yaml",
-    cause: parsed.error,
-  });
-}
-
-interface FlatIssue {
-  readonly path: readonly PropertyKey[];
-  readonly message: string;
-}
-
-/** A misspelled key is the place to point at, not the map that holds it. */
-function withKeys(issue: z.core.$ZodIssue): FlatIssue {
-  const key = issue.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : [];
-  return { path: [...issue.path, ...key], message: issue.message };
-}
-
-/** Offset of the node at `path`, or of the nearest one above it that exists. */
-function nearestNode(
-  document: ReturnType<typeof parseDocument>,
-  path: readonly PropertyKey[],
-): number | undefined {
-  for (let length = path.length; length > 0; length--) {
-    const node = document.getIn(path.slice(0, length), true);
-    if (isNode(node) && node.range) return node.range[0];
-  }
-  return undefined;
+  const file = parseYaml(text, path, labFileSchema, "the keys are those of examples/lab.yaml");
+  return merge(file, profile ?? file.profile ?? "standard");
 }
 
 /** Only the experiments that the file names are run; memory costs nothing and always is. */
