@@ -19,12 +19,12 @@ export async function warmUp(baseUrl: string, model: string): Promise<void> {
         maxTokens: answerTokens,
         ignoreEos: true,
       });
-      const { error } = await client.streamCompletion(body);
+      const { error } = await client.streamCompletion(client.prepare(body));
       if (error !== undefined) {
         throw new QuantlabError("target-failed", `the first request failed: ${error.message}`);
       }
     }
   } finally {
-    await client.close();
+    client.close();
   }
 }
