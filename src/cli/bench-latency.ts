@@ -7,7 +7,7 @@ import { describe, quantile } from "../metrics/quantile.ts";
 import type { RequestRecord } from "../metrics/record.ts";
 import { summarize } from "../metrics/summary.ts";
 import type { Distribution, Summary } from "../metrics/summary-types.ts";
-import { assessValidity } from "../metrics/validity.ts";
+import { assessValidity, describeValidity, type Validity } from "../metrics/validity.ts";
 import {
   addLengthFlags,
   addServerFlags,
@@ -55,7 +55,7 @@ async function runLatency(flags: LatencyFlags): Promise<void> {
     requireSuccess((await run(server, warmup, "warm-up")).records);
   }
   const manifest = await drawFixedLengths(flags, 1, flags.numIters);
-  const { records, durationMs } = await run(server, manifest, "batch 1");
+  const { records, durationMs, conditions } = await run(server, manifest, "batch 1");
   requireSuccess(records);
   const summary = summarize(records, { durationMs });
   const validity = assessValidity(records, {
@@ -63,11 +63,13 @@ async function runLatency(flags: LatencyFlags): Promise<void> {
     ignoreEos: true,
     warmedUp: flags.numItersWarmup > 0,
     exactPromptTokens: new Map(manifest.requests.map((r) => [r.index, r.promptTokens] as const)),
+    durationMs,
+    conditions,
   });
   const { hash } = manifest;
   const result = { ...toVllmLatency(records), quantlab: { summary, validity, requestsHash: hash } };
   if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-  else process.stdout.write(render(flags, summary, validity.reasons));
+  else process.stdout.write(render(flags, summary, validity));
 }
 
 function run(server: BenchServer, manifest: RequestManifest, title: string) {
@@ -91,7 +93,7 @@ function toVllmLatency(records: readonly RequestRecord[]): Record<string, unknow
   };
 }
 
-function render(flags: LatencyFlags, summary: Summary, reasons: readonly string[]): string {
+function render(flags: LatencyFlags, summary: Summary, validity: Validity): string {
   const row = (name: string, d: Distribution | undefined) => [
     name,
     ...(d === undefined
@@ -110,5 +112,5 @@ function render(flags: LatencyFlags, summary: Summary, reasons: readonly string[
   });
   const median = summary.tpotMs?.median;
   const rate = median === undefined ? "" : `${significant(1e3 / median, 4)} tok/s at the median\n`;
-  return `${table}${rate}${reasons.map((reason) => `not valid: ${reason}\n`).join("")}`;
+  return `${table}${rate}${describeValidity(validity).join("\n")}\n`;
 }

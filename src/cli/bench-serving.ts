@@ -13,7 +13,7 @@ import { promptKinds, promptSourceOf } from "../load/prompts/registry.ts";
 import type { RequestManifest } from "../load/request.ts";
 import { summarize } from "../metrics/summary.ts";
 import type { Distribution, Slo, Summary } from "../metrics/summary-types.ts";
-import { assessValidity, type Validity } from "../metrics/validity.ts";
+import { assessValidity, describeValidity, type Validity } from "../metrics/validity.ts";
 import { toVllmResult } from "../metrics/vllm-result.ts";
 import { steadyState } from "../metrics/window.ts";
 import { loadTokenizer } from "../text/load.ts";
@@ -221,6 +221,8 @@ function judge(run: LoadResult, manifest: RequestManifest, flags: ServingFlags):
     ignoreEos: ignoresEos(manifest, flags),
     warmedUp: flags.numWarmups > 0,
     exactPromptTokens: new Map(exact),
+    durationMs: run.durationMs,
+    conditions: run.conditions,
   });
 }
 
@@ -238,6 +240,7 @@ function quantlabPart(
     requests: { prompts, arrivals, seed, hash },
     summary,
     validity,
+    conditions: run.conditions,
     steadyState:
       target === undefined ? null : (steadyState(run.records, target, run.durationMs) ?? null),
   };
@@ -284,7 +287,7 @@ function renderServing(summary: Summary, validity: Validity, manifest: RequestMa
     `${summary.totalInputTokens} prompt tokens in, ${summary.totalOutputTokens} tokens out`,
     `${significant(summary.outputTokensPerSecond, 4)} output tok/s, ${significant(summary.totalTokensPerSecond, 4)} tok/s in all, ${significant(summary.requestsPerSecond, 4)} requests/s`,
     ...(goodput === undefined ? [] : [`${significant(goodput, 4)} requests/s within the limits`]),
-    ...validity.reasons.map((reason) => `not valid: ${reason}`),
+    ...describeValidity(validity),
     "",
   ].join("\n");
 }

@@ -5,7 +5,7 @@ import { significant } from "../base/units.ts";
 import type { RequestManifest } from "../load/request.ts";
 import { summarize } from "../metrics/summary.ts";
 import type { Summary } from "../metrics/summary-types.ts";
-import { assessValidity, type Validity } from "../metrics/validity.ts";
+import { assessValidity, describeValidity, type Validity } from "../metrics/validity.ts";
 import {
   addLengthFlags,
   addServerFlags,
@@ -86,7 +86,8 @@ async function measure(
   flags: ThroughputFlags,
 ): Promise<BatchResult> {
   const manifest = await drawFixedLengths(flags, batchSize, batchSize * flags.rounds);
-  const { records, durationMs } = await run(server, manifest, batchSize, `batch ${batchSize}`);
+  const load = await run(server, manifest, batchSize, `batch ${batchSize}`);
+  const { records, durationMs, conditions } = load;
   requireSuccess(records);
   const expected = new Map(manifest.requests.map((r) => [r.index, r.promptTokens] as const));
   const validity = assessValidity(records, {
@@ -94,6 +95,8 @@ async function measure(
     ignoreEos: true,
     warmedUp: true,
     exactPromptTokens: expected,
+    durationMs,
+    conditions,
   });
   return {
     batchSize,
@@ -135,8 +138,8 @@ function render(flags: ThroughputFlags, results: readonly BatchResult[]): string
       validity.valid ? "yes" : "no",
     ]),
   });
-  const reasons = results.flatMap(({ batchSize, validity }) =>
-    validity.reasons.map((reason) => `batch ${batchSize} is not valid: ${reason}\n`),
+  const verdicts = results.flatMap(({ batchSize, validity }) =>
+    describeValidity(validity).map((line) => `batch ${batchSize} ${line.trim()}\n`),
   );
-  return `${table}${reasons.join("")}`;
+  return `${table}${verdicts.join("")}`;
 }

@@ -51,6 +51,8 @@ export async function measure(context: CellContext, options: MeasureOptions): Pr
     ignoreEos,
     warmedUp,
     exactPromptTokens: exactPromptTokens(requests.measured),
+    durationMs: load.durationMs,
+    conditions: load.conditions,
   });
   const vllm = toVllmResult(summary, {
     startedWallMs: load.startedWallMs,

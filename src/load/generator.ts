@@ -1,7 +1,9 @@
 /** The load generator: a frozen manifest against any OpenAI-compatible server, to request records. */
 import type { Clock } from "../base/clock.ts";
+import type { LoadConditions } from "../metrics/conditions.ts";
 import type { RequestRecord } from "../metrics/record.ts";
 import { encodeCompletionRequest, OpenAiClient, type StreamOutcome } from "../openai/client.ts";
+import { watchConditions } from "./conditions.ts";
 import { closedLoop, openLoop } from "./loop.ts";
 import type { FrozenRequest, RequestManifest } from "./request.ts";
 
@@ -46,6 +48,7 @@ export interface LoadResult {
   readonly originMs: number;
   /** From the start of the cell to the end of the last response. */
   readonly durationMs: number;
+  readonly conditions: LoadConditions;
 }
 
 /** Refused connections in a row after which the server counts as dead. */
@@ -60,6 +63,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   options.signal?.addEventListener("abort", abort, { once: true });
   try {
     await cell.preconnect();
+    const watch = await watchConditions(options);
     const startedWallMs = clock.wallMs();
     const context = {
       clock,
@@ -69,9 +73,10 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     };
     if (mode.kind === "open") await openLoop(manifest.requests, context, mode.maxConcurrency);
     else await closedLoop(manifest.requests, context, mode.concurrency);
+    const conditions = await watch.stop();
     const records = await cell.finish();
     const durationMs = records.reduce((last, record) => Math.max(last, record.doneMs), 0);
-    return { records, startedWallMs, originMs: context.originMs, durationMs };
+    return { records, startedWallMs, originMs: context.originMs, durationMs, conditions };
   } finally {
     options.signal?.removeEventListener("abort", abort);
   }
@@ -213,6 +218,7 @@ class Cell {
       ...(eventTokens === undefined ? {} : { chunkTokens: eventTokens }),
       doneMs: relative(outcome.doneMs),
       promptTokens: usage?.promptTokens ?? request.promptTokens,
+      ...(usage?.cachedTokens === undefined ? {} : { cachedPromptTokens: usage.cachedTokens }),
       outputTokens: usage?.completionTokens ?? outcome.eventTimesMs.length,
       outputTokensSource: usage === undefined ? "chunks" : "usage",
       requestedOutputTokens: request.maxTokens,

@@ -20,6 +20,8 @@ export interface RequestRecord {
   /** When the stream closed or failed. */
   readonly doneMs: number;
   readonly promptTokens: number;
+  /** Prompt tokens that the server says it had in its prefix cache; absent when it does not say. */
+  readonly cachedPromptTokens?: number;
   /** From usage where given, else the number of chunks. */
   readonly outputTokens: number;
   readonly outputTokensSource: "usage" | "chunks";

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { RequestRecord } from "./record.ts";
 import { success } from "../../test/request-records.ts";
-import { assessValidity, type ValidityContext } from "./validity.ts";
+import type { LoadConditions } from "./conditions.ts";
+import { assessValidity, describeValidity, type ValidityContext } from "./validity.ts";
 
 const context: ValidityContext = { loop: "open", ignoreEos: true, warmedUp: true };
 
@@ -84,4 +85,58 @@ describe("each gate objects with its numbers", () => {
   test("no warm-up", () => {
     expect(reasons(clean, { warmedUp: false })).toEqual(["no warm-up ran before the measurement"]);
   });
+
+  const quiet: LoadConditions = {
+    clientDelayMs: { mean: 0.2, p99: 1, max: 3 },
+    machine: { cores: 2, busyShare: 1, stealShare: 0, throttledMs: 0, loadAverage: 2 },
+    prefixCacheHitTokens: 0,
+  };
+  const busy = { cores: 2, busyShare: 1, stealShare: 0.05, throttledMs: 0, loadAverage: 9 };
+
+  test("a client whose event loop was held up", () => {
+    expect(reasons(clean, { conditions: quiet })).toEqual([]);
+    const clientDelayMs = { mean: 2, p99: 10.4, max: 40 };
+    expect(reasons(clean, { conditions: { ...quiet, clientDelayMs } })).toEqual([
+      "the client's stamps may be late by 2.00 ms on average, p99 10.4 ms, limit 10.0 ms",
+    ]);
+  });
+
+  test("stolen and throttled time", () => {
+    expect(reasons(clean, { conditions: { ...quiet, machine: busy } })).toEqual([
+      "the machine was not ours alone: 5.0 % of processor time was stolen, 0 ms throttled, 100 % of all cores busy",
+    ]);
+    const throttled = { ...busy, stealShare: 0, throttledMs: 11 };
+    const conditions = { ...quiet, machine: throttled };
+    expect(reasons(clean, { conditions, durationMs: 1000 })).toHaveLength(1);
+    expect(reasons(clean, { conditions, durationMs: 2000 })).toEqual([]);
+  });
+
+  test("prompt tokens from a prefix cache, by the server's counter or by its usage", () => {
+    const text =
+      "10.0 % of prompt tokens came from the server's prefix cache: TTFT and throughput are those of a warm cache";
+    expect(reasons(clean, { conditions: { ...quiet, prefixCacheHitTokens: 10 } })).toEqual([text]);
+    expect(reasons(clean.map((r) => ({ ...r, cachedPromptTokens: 1 })))).toEqual([text]);
+    expect(reasons(clean.map((r) => ({ ...r, cachedPromptTokens: 0 })))).toEqual([]);
+  });
+
+  test("usage that does not agree with the tokens that the chunks list", () => {
+    const listed = clean.map((r) => ({ ...r, chunkTokens: r.index === 4 ? [1, 2] : [1, 1] }));
+    expect(reasons(listed)).toEqual([
+      "usage and the chunks' own counts differ in 1 answers; the first is request 4",
+    ]);
+  });
+});
+
+test("every gate says what it found, and what is only worth a note spoils nothing", () => {
+  const validity = assessValidity(clean, { ...context, ignoreEos: false, durationMs: 1000 });
+  expect(validity.gates.map(({ name }) => name)).toHaveLength(13);
+  expect(validity.valid).toBe(true);
+  expect(describeValidity(validity)).toEqual([
+    "valid: 8 of 13 gates passed",
+    "  not checked: client error: the client's event loop was not watched",
+    "  not checked: prompt lengths: prompts went as text, whose tokens only the server can count",
+    "  not checked: prefix cache: the server does not say what it took from a prefix cache",
+    "  note: window: 1.0 s were measured: under 10 s one slow moment shows in every figure",
+    "  not checked: machine: the system does not say what else it did",
+  ]);
 });

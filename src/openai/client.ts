@@ -240,6 +240,11 @@ export async function getJson(
   return parseJson(url, await getText(url, options));
 }
 
+/** GET as text, whatever it holds. @throws target-failed as getJson */
+export function readPage(baseUrl: string, path: string, options: GetOptions = {}): Promise<string> {
+  return getText(endpointUrl(baseUrl, path), options);
+}
+
 /**
  * POST of a JSON body; the answer as parsed JSON.
  * @throws target-failed as getJson

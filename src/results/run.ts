@@ -88,6 +88,16 @@ export const validitySchema = z.object({
   valid: z.boolean(),
   /** One sentence for each gate that failed, with the numbers. */
   reasons: z.array(z.string()),
+  /** What every gate found; absent where a cell sends no requests. */
+  gates: z
+    .array(
+      z.object({
+        name: z.string(),
+        verdict: z.enum(["passed", "note", "failed", "unknown"]),
+        text: z.string(),
+      }),
+    )
+    .optional(),
 });
 
 /**
