@@ -57,8 +57,9 @@ export function draftOf(file: string | undefined, options: LabOptions): LabDraft
   return applyOverrides(draft, overrides);
 }
 
-/** Whether anything was said about what to measure. */
+/** Whether anything was said about what to measure; where runs lie and how they end is not that. */
 export function saysAnything(file: string | undefined, options: LabOptions): boolean {
-  const { out: _, ...rest } = options;
-  return file !== undefined || Object.values(rest).some((value) => value !== undefined);
+  const { profile, model, formats: names, target, baseUrl, threads, seed, repeats } = options;
+  const said = [file, profile, model, names, target, baseUrl, threads, seed, repeats];
+  return said.some((value) => value !== undefined);
 }
