@@ -7,6 +7,13 @@
 #include "matmul.h"
 
 namespace quantlab {
+
+template <>
+struct HandleTag<Weight> {
+  static constexpr napi_type_tag value = {0x7175616e746c6162ull, 5};
+  static constexpr const char* name = "weight";
+};
+
 namespace {
 
 constexpr std::int64_t kMostRows = std::int64_t{1} << 24;

@@ -9,6 +9,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace quantlab {
@@ -31,6 +33,18 @@ bool hasAvx512() {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512vbmi") && cpuidBit(7, 1, 0, 5);  // AVX512_BF16
 }
+
+// Linux lets a process use the tiles' registers only after it has asked.
+bool mayUseAmx() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
+  const bool hasTiles = cpuidBit(7, 0, 3, 24) && cpuidBit(7, 0, 3, 22);  // AMX_TILE, AMX_BF16
+  return hasTiles && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
 #endif
 
 std::vector<Isa> detect() {
@@ -38,7 +52,10 @@ std::vector<Isa> detect() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (hasAvx2()) isas.push_back(Isa::avx2);
-  if (hasAvx2() && hasAvx512()) isas.push_back(Isa::avx512);
+  if (hasAvx2() && hasAvx512()) {
+    isas.push_back(Isa::avx512);
+    if (mayUseAmx()) isas.push_back(Isa::amx);
+  }
 #elif defined(__aarch64__)
   isas.push_back(Isa::neon);
 #endif

@@ -8,16 +8,16 @@
 namespace quantlab {
 namespace {
 
-// Inside a function: initialised before the first registrar, whatever file that is in.
+// Inside a function: initialised before the first registrar, whatever file that is in. Never destroyed:
+// formats live as long as the process, like the code they point to.
 std::vector<const Format*>& registry() {
-  static std::vector<const Format*> formats;
+  static auto& formats = *new std::vector<const Format*>();
   return formats;
 }
 
 }  // namespace
 
 RegisterFormat::RegisterFormat(Format format) {
-  // Lives as long as the process, like the code it points to.
   registry().push_back(new Format(std::move(format)));
 }
 

@@ -13,12 +13,12 @@
 namespace quantlab {
 namespace {
 
-constexpr std::size_t kBlockPairs = 128;  // four panels' lines of a block: 32 KiB, what L1 holds
-constexpr std::size_t kBlockRows = 256;   // rows of x that share a block's decoded lines
+constexpr std::size_t kBlockRows = 256;  // rows of x that share a block's decoded lines
+static_assert(kBlockRows % kRowPadding == 0);
 
 // Each thread's own working memory.
 struct Scratch {
-  alignas(64) bf16 lines[kQuadPanels * kBlockPairs * kLineElements];
+  alignas(64) bf16 lines[kQuadPanels * kMostBlockPairs * kLineElements];
   alignas(64) float sums[kBlockRows * kQuadRows];
   alignas(64) float scales[kQuadRows];
 };
@@ -69,7 +69,7 @@ void sumGroups(const Product& product, const Part& part, ProductBlock& block, Sc
 void sumLines(const Product& product, const Part& part, ProductBlock& block, Scratch& memory) {
   const std::size_t total = product.weight.pairs;
   for (std::size_t begin = 0; begin < total; begin += block.pairs) {
-    block.pairs = std::min(kBlockPairs, total - begin);
+    block.pairs = std::min(product.loops.blockPairs, total - begin);
     block.panelStride = block.pairs * kLineElements;
     for (std::size_t j = 0; j < part.panels; j++) {
       const bf16* lines =
@@ -114,11 +114,12 @@ void finish(const Product& product, const Part& part, float* sums) {
 void multiply(const Product& product, const Part& part) {
   Scratch& memory = scratch();
   const bf16* x = product.x + part.first * product.stride;
-  if (part.rows <= kFewRows && product.format.few != nullptr) {
+  if (part.rows <= product.loops.fewRows && product.format.few != nullptr) {
     product.format.few(product.weight, part.panel, part.panels, x, product.stride, part.rows,
                        memory.sums);
   } else {
-    std::memset(memory.sums, 0, part.rows * kQuadRows * sizeof(float));
+    const std::size_t padded = (part.rows + kRowPadding - 1) / kRowPadding * kRowPadding;
+    std::memset(memory.sums, 0, padded * kQuadRows * sizeof(float));
     ProductBlock block{x, product.stride, part.rows, nullptr, 0, part.panels, 0};
     if (product.weight.groupSize != 0)
       sumGroups(product, part, block, memory);
@@ -183,6 +184,7 @@ std::string overPanels(const Weight& weight, const Call& call) {
 
 const ProductLoops& productLoops() {
 #if defined(__x86_64__)
+  if (activeIsa() == Isa::amx) return amxProductLoops;
   static const ProductLoops& loops =
       *variantFor(&portableProductLoops, &avx2ProductLoops, &avx512ProductLoops);
   return loops;
@@ -213,6 +215,7 @@ void linear(const Weight& weight, const bf16* x, std::size_t m, const LinearOutp
   const std::size_t quads = (panels + kQuadPanels - 1) / kQuadPanels;
   const std::size_t rowBlocks = (m + kBlockRows - 1) / kBlockRows;
   parallelFor(quads * rowBlocks, 1, [&](std::size_t begin, std::size_t end) {
+    if (product.loops.enter != nullptr) product.loops.enter();
     for (std::size_t task = begin; task < end; task++) {
       // Consecutive tasks share the rows of x.
       const std::size_t panel = task % quads * kQuadPanels;
@@ -220,6 +223,7 @@ void linear(const Weight& weight, const bf16* x, std::size_t m, const LinearOutp
       multiply(product, {panel, std::min(kQuadPanels, panels - panel), first,
                          std::min(kBlockRows, m - first)});
     }
+    if (product.loops.leave != nullptr) product.loops.leave();
   });
 }
 

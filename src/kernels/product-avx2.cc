@@ -107,7 +107,8 @@ QUANTLAB_AVX2 void accumulateScaled(const ProductBlock& block, const float* scal
 
 }  // namespace
 
-const ProductLoops avx2ProductLoops{accumulate, accumulateScaled};
+const ProductLoops avx2ProductLoops{
+    accumulate, accumulateScaled, kVectorBlockPairs, kFewRows, nullptr, nullptr};
 
 }  // namespace quantlab
 #endif

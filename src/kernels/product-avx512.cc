@@ -96,7 +96,8 @@ QUANTLAB_AVX512 void accumulateScaled(const ProductBlock& block, const float* sc
 
 }  // namespace
 
-const ProductLoops avx512ProductLoops{accumulate, accumulateScaled};
+const ProductLoops avx512ProductLoops{
+    accumulate, accumulateScaled, kVectorBlockPairs, kFewRows, nullptr, nullptr};
 
 }  // namespace quantlab
 #endif

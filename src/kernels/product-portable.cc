@@ -38,6 +38,7 @@ void accumulateScaled(const ProductBlock& block, const float* scales, float* sum
 
 }  // namespace
 
-const ProductLoops portableProductLoops{accumulate, accumulateScaled};
+const ProductLoops portableProductLoops{
+    accumulate, accumulateScaled, kVectorBlockPairs, kFewRows, nullptr, nullptr};
 
 }  // namespace quantlab

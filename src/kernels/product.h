@@ -19,17 +19,31 @@ struct ProductBlock {
   std::size_t pairs;
 };
 
+// Pairs of a block of lines: what L1 holds of the panels that one pass reads.
+constexpr std::size_t kVectorBlockPairs = 128;  // four panels, 32 KiB
+constexpr std::size_t kAmxBlockPairs = 256;     // two panels, 32 KiB
+constexpr std::size_t kMostBlockPairs = 256;
+// Sums are written for whole multiples of this many rows; what lies beyond the last row is garbage.
+constexpr std::size_t kRowPadding = 16;
+
 struct ProductLoops {
   // sums[row * kQuadRows + 16 * j + lane] += x . lines, continuing the chain.
   void (*accumulate)(const ProductBlock& block, float* sums);
   // sums += scales[16 * j + lane] * (x . lines): the chain starts at zero.
   void (*accumulateScaled)(const ProductBlock& block, const float* scales, float* sums);
+  std::size_t blockPairs;
+  // Up to this many rows a format's `few` is better, where it has one.
+  std::size_t fewRows;
+  // Around all calls of a task, on its thread; null where there is nothing to set up.
+  void (*enter)();
+  void (*leave)();
 };
 
 extern const ProductLoops portableProductLoops;
 #if defined(__x86_64__)
 extern const ProductLoops avx2ProductLoops;
 extern const ProductLoops avx512ProductLoops;
+extern const ProductLoops amxProductLoops;
 #endif
 
 // Those of the active instruction set.

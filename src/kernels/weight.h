@@ -2,7 +2,6 @@
 #pragma once
 #include <cstddef>
 
-#include "border.h"
 #include "memory.h"
 
 namespace quantlab {
@@ -29,12 +28,6 @@ struct Weight {
   std::size_t panels() const { return (rows + kPanelRows - 1) / kPanelRows; }
   std::size_t groups() const { return groupSize == 0 ? 0 : columns / groupSize; }
   std::size_t bytes() const { return codes.bytes() + scales.bytes() + zeros.bytes(); }
-};
-
-template <>
-struct HandleTag<Weight> {
-  static constexpr napi_type_tag value = {0x7175616e746c6162ull, 5};
-  static constexpr const char* name = "weight";
 };
 
 }  // namespace quantlab

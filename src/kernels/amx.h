@@ -1,0 +1,56 @@
+// AMX tile instructions as inline assembly with complete operands: GCC 12's intrinsics tell the compiler
+// of too little of what they read, and it drops or moves stores that they depend on.
+#pragma once
+#if defined(__x86_64__)
+#include <cstddef>
+#include <cstdint>
+
+namespace quantlab::amx {
+
+constexpr std::size_t kTileRows = 16;
+constexpr std::size_t kTileBytes = 64;  // of a row: 32 BF16 or 16 FP32
+
+// Operand of LDTILECFG: eight full tiles.
+struct alignas(64) TileConfig {
+  std::uint8_t palette = 1;
+  std::uint8_t startRow = 0;
+  std::uint8_t reserved[14] = {};
+  std::uint16_t columnBytes[16] = {kTileBytes, kTileBytes, kTileBytes, kTileBytes,
+                                   kTileBytes, kTileBytes, kTileBytes, kTileBytes};
+  std::uint8_t rows[16] = {kTileRows, kTileRows, kTileRows, kTileRows,
+                           kTileRows, kTileRows, kTileRows, kTileRows};
+};
+static_assert(sizeof(TileConfig) == 64);
+
+// Tiles are the calling thread's; they must be released, or every switch of the thread saves 8 KiB.
+inline void configureTiles() {
+  static const TileConfig config;
+  asm volatile("ldtilecfg %0" : : "m"(config));
+}
+inline void releaseTiles() { asm volatile("tilerelease"); }
+
+template <int Tile>
+inline void zeroTile() {
+  asm volatile("tilezero %%tmm%c0" : : "i"(Tile));
+}
+
+// Sixteen rows of 64 bytes, `stride` bytes apart.
+template <int Tile>
+inline void loadTile(const void* base, std::size_t stride) {
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(base), "r"(stride), "i"(Tile) : "memory");
+}
+
+template <int Tile>
+inline void storeTile(void* base, std::size_t stride) {
+  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(base), "r"(stride), "i"(Tile) : "memory");
+}
+
+// Sums[row][column] += the dot product of row `row` of X (32 BF16) and column `column` of Lines, whose
+// rows hold pairs of BF16 for 16 columns.
+template <int Sums, int X, int Lines>
+inline void multiplyTiles() {
+  asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(X), "i"(Lines));
+}
+
+}  // namespace quantlab::amx
+#endif
