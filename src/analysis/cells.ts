@@ -125,6 +125,10 @@ export function quantity(
 export function ceilingsOf(run: Run): (Ceilings & { readonly title: string }) | undefined {
   const { machine, published } = run.manifest;
   if (published !== undefined) return deviceByName(published.device);
+  const { accelerator } = machine;
+  if (accelerator !== undefined) {
+    return accelerator.device === undefined ? undefined : deviceByName(accelerator.device);
+  }
   if (machine.readBandwidthBytesPerSecond <= 0 || machine.bf16FlopsPerSecond <= 0) return undefined;
   return {
     title: machine.cpuModel,

@@ -62,6 +62,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./compare.ts")).compareCommand(),
   },
   {
+    name: "slurm-task",
+    summary: "one task of a run over Slurm: its jobs call this, on the node",
+    load: async () => (await import("./slurm-task.ts")).slurmTaskCommand(),
+  },
+  {
     name: "mock-server",
     summary: "answers with a given TTFT and ITL: measures the load generator itself",
     load: async () => (await import("./mock-server.ts")).mockServerCommand(),

@@ -1,25 +1,26 @@
 /** `quantlab run`: preflight, every cell on fresh servers, analysis, report; resumable at any moment. */
-import { basename, join, relative } from "node:path";
-import { Command } from "commander";
+import { join, relative } from "node:path";
+import { Command, Option } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { QuantlabError } from "../base/errors.ts";
 import { formatDuration } from "../base/units.ts";
 import { local } from "../executors/local.ts";
 import { chooseModel } from "../experiments/choose-model.ts";
-import type { LabConfig } from "../experiments/config.ts";
 import { drawPlan, hashesOf, requireSameRequests, writeRequests } from "../experiments/frozen.ts";
 import { blockMs, type Plan, planRun } from "../experiments/plan.ts";
 import { preflight, refuseOnFailure } from "../experiments/preflight.ts";
 import { type CellResult, cellPath } from "../results/run.ts";
 import { RunStore } from "../results/store.ts";
 import { createTarget } from "../targets/registry.ts";
-import { addLabFlags, draftOf, type LabOptions } from "./lab-options.ts";
-import { measureMachine } from "./machine.ts";
+import { addLabFlags, draftOf } from "./lab-options.ts";
+import { measureMachine, withAccelerator } from "./machine.ts";
 import { type PreparedRun, plainConfig } from "./prepared-run.ts";
 import { Progress } from "./progress.ts";
 import { finishRun } from "./run-end.ts";
+import { runName } from "./run-name.ts";
 import { runProgress } from "./run-progress.ts";
 import { findRun, openRun } from "./run-resume.ts";
+import { isOnSlurm, runOnSlurm, type SlurmOptions } from "./run-slurm.ts";
 import { packageVersion } from "./version.ts";
 
 const examples = `
@@ -28,18 +29,21 @@ Examples:
   $ quantlab run --model dummy:llama-3.2-1b --formats bf16,awq
   $ quantlab run examples/lab.yaml
   $ quantlab run --target endpoint --base-url http://127.0.0.1:8000 --formats bf16
+  $ quantlab run examples/lab.yaml --target vllm     on this machine's GPU
+  $ quantlab run examples/lab.yaml --on slurm --slurm slurm.yaml --watch
   $ quantlab run --resume                            go on with the latest run`;
 
-interface RunOptions extends LabOptions {
-  readonly resume?: string | true;
-  readonly json?: boolean;
-}
+type RunOptions = SlurmOptions;
 
 export function runCommand(): Command {
   const command = new Command("run")
     .description("The whole lab: every format under the same load, then analysis and report.")
     .argument("[lab.yaml]", "a whole experiment as a file")
     .option("--resume [run]", "go on with a run: its folder, or the latest in --out")
+    .addOption(new Option("--on <where>", "where the cells run").choices(["here", "slurm"]))
+    .option("--slurm <file>", "the cluster, for --on slurm (examples/slurm.yaml)")
+    .option("--watch", "follow the jobs of --on slurm, and gather what they measured")
+    .option("--cancel <run>", "cancel the jobs of a run over Slurm")
     .option("--json", "one JSON object on stdout instead of the table")
     .addHelpText("after", examples);
   return addLabFlags(command).action(runLab);
@@ -54,6 +58,10 @@ async function runLab(file: string | undefined, options: RunOptions): Promise<vo
   };
   process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
   try {
+    if (await isOnSlurm(options)) {
+      await runOnSlurm(file, options, progress, interrupt.signal);
+      return;
+    }
     const prepared =
       options.resume === undefined
         ? await prepareNew(file, options, progress)
@@ -78,8 +86,9 @@ async function prepareNew(
 ): Promise<PreparedRun> {
   const draft = draftOf(file, options);
   progress.event("measuring this machine");
-  const machine = measureMachine(draft.threads);
-  const config = chooseModel(draft, machine);
+  const measured = measureMachine(draft.threads);
+  const config = chooseModel(draft, measured);
+  const machine = await withAccelerator(measured, config);
   const plan = planRun(config, machine);
   const checks = await preflight({ config, plan, machine, out: options.out });
   for (const { name, status, detail } of checks) {
@@ -100,16 +109,6 @@ async function prepareNew(
   });
   await writeRequests(store.folder, requests);
   return { plan, store, machine };
-}
-
-/** "20261124-051200-quick-llama-3.2-1b": sorts by time, says what it is. */
-function runName(config: LabConfig, now: Date): string {
-  const time = now
-    .toISOString()
-    .replace(/[-:]|\..*/g, "")
-    .replace("T", "-");
-  const model = basename(config.model.replace(/^dummy:/, "")).replace(/[^A-Za-z0-9._-]+/g, "-");
-  return `${time}-${config.profile}-${model}`;
 }
 
 async function execute(

@@ -3,6 +3,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { parameterCounts } from "../checkpoint/shapes.ts";
 import { formatByName } from "../formats/registry.ts";
 import type { Machine } from "../results/run.ts";
+import { deviceByName } from "../roofline/devices.ts";
 import {
   type Ceilings,
   type Efficiency,
@@ -34,10 +35,14 @@ const weightsLoadedPerSecondAndCore = 100e6;
 export function costModel(config: ModelConfig, format: string, machine: Machine): CostModel {
   const cost = formatByName(format);
   const traffic = modelTraffic(config, cost, cost.resolve(config));
-  const ceilings: Ceilings = {
-    bytesPerSecond: machine.readBandwidthBytesPerSecond,
-    flopsPerSecond: { bf16: machine.bf16FlopsPerSecond },
-  };
+  const device = machine.accelerator?.device;
+  const ceilings: Ceilings =
+    device === undefined
+      ? {
+          bytesPerSecond: machine.readBandwidthBytesPerSecond,
+          flopsPerSecond: { bf16: machine.bf16FlopsPerSecond },
+        }
+      : deviceByName(device);
   const loadedPerSecond = weightsLoadedPerSecondAndCore * machine.threads;
   return {
     traffic,

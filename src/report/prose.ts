@@ -8,8 +8,11 @@ import type { Run } from "../results/run.ts";
 /** "dummy:llama-3.2-1b on AMD EPYC, 2 threads". */
 export function titleOf({ manifest }: Run): string {
   const { machine, config } = manifest;
+  const label = machine.label === undefined ? "" : `${machine.label}: `;
+  const model = String(config.model ?? "a model");
+  if (machine.accelerator !== undefined) return `${label}${model} on ${machine.accelerator.title}`;
   const threads = machine.threads > 0 ? `, ${machine.threads} threads` : "";
-  return `${String(config.model ?? "a model")} on ${machine.cpuModel}${threads}`;
+  return `${label}${model} on ${machine.cpuModel}${threads}`;
 }
 
 /** One line under the title. */
@@ -22,7 +25,8 @@ export function subtitleOf({ manifest }: Run): string {
 export function factsOf(run: Run): [string, string][] {
   const { machine, configHash, seed, published } = run.manifest;
   const ceilings = ceilingsOf(run);
-  const facts: [string, string][] = [["Device", machine.cpuModel]];
+  const facts: [string, string][] = [["Device", machine.accelerator?.title ?? machine.cpuModel]];
+  if (machine.accelerator !== undefined) facts.push(["Host", machine.cpuModel]);
   if (published === undefined) {
     facts.push(
       ["Cores and threads", `${machine.cores} cores, ${machine.threads} threads`],
@@ -32,7 +36,8 @@ export function factsOf(run: Run): [string, string][] {
     );
   }
   if (ceilings !== undefined) {
-    const how = published === undefined ? "measured when the run started" : "data sheet, dense";
+    const isSheet = published !== undefined || machine.accelerator !== undefined;
+    const how = isSheet ? "data sheet, dense" : "measured when the run started";
     facts.push(
       ["Read bandwidth", `${asText(ceilings.bytesPerSecond / 1e9)} GB/s (${how})`],
       ["BF16 peak", `${asText(ceilings.flopsPerSecond.bf16 / 1e9)} GFLOP/s (${how})`],

@@ -30,6 +30,17 @@ export const machineSchema = z.object({
   /** Measured at the start of this run. */
   readBandwidthBytesPerSecond: z.number(),
   bf16FlopsPerSecond: z.number(),
+  /** What a server on this machine computes on, where that is not the processor. */
+  accelerator: z
+    .object({
+      /** "1 x NVIDIA H100 80GB HBM3". */
+      title: z.string(),
+      /** Name in roofline/devices.ts, whose data sheet stands in for probes. */
+      device: z.string().optional(),
+    })
+    .optional(),
+  /** GPU type of a run over Slurm, as the user named it. */
+  label: z.string().optional(),
 });
 export type Machine = z.infer<typeof machineSchema>;
 

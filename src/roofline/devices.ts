@@ -117,6 +117,25 @@ export const devices: readonly Device[] = [
   ),
 ];
 
+/** nvidia-smi's names of the devices, most particular first. */
+const gpuNames: readonly { readonly pattern: RegExp; readonly device: string }[] = [
+  { pattern: /H200/, device: "h200" },
+  { pattern: /H100.*(PCIe|NVL)/, device: "h100-pcie" },
+  { pattern: /H100/, device: "h100-sxm" },
+  { pattern: /A100.*PCIE?/i, device: "a100-pcie" },
+  { pattern: /A100.*80GB/, device: "a100-sxm" },
+  { pattern: /L40S/, device: "l40s" },
+  { pattern: /\bL4\b/, device: "l4" },
+  { pattern: /RTX 4090/, device: "rtx-4090" },
+  { pattern: /B200/, device: "b200" },
+  { pattern: /MI300X/, device: "mi300x" },
+];
+
+/** "NVIDIA H100 80GB HBM3" is h100-sxm; undefined for a GPU that the table lacks. */
+export function deviceOfGpu(name: string): string | undefined {
+  return gpuNames.find(({ pattern }) => pattern.test(name))?.device;
+}
+
 /** @throws usage when the table has no device of this name */
 export function deviceByName(name: string): Device {
   const found = devices.find((entry) => entry.name === name.toLowerCase());

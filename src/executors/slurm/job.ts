@@ -6,9 +6,6 @@ import { settingsOf } from "./slurm-file.ts";
 // Three levels up from src/executors/slurm and from dist/executors/slurm alike.
 const binary = fileURLToPath(new URL("../../../bin/quantlab.js", import.meta.url));
 
-/** Lets a cell's server stop, within most sites' KillWait, before the limit ends the job. */
-const warningSeconds = 60;
-
 const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 
 /**
@@ -51,7 +48,6 @@ export function sbatchArguments(
     "--open-mode=append",
     "--requeue",
     "--export=NONE",
-    `--signal=B:USR1@${warningSeconds}`,
     ...option("partition", settings.partition),
     ...option("gres", settings.gres),
     ...option("constraint", settings.constraint),
