@@ -5,7 +5,8 @@ import { QuantlabError } from "../base/errors.ts";
 import { formatDuration, significant } from "../base/units.ts";
 import { closed } from "../load/arrivals/closed.ts";
 import { drawRequests } from "../load/draw.ts";
-import { type LoadMode, type LoadResult, runLoad } from "../load/generator.ts";
+import { type LoadMode, type LoadProgress, type LoadResult, runLoad } from "../load/generator.ts";
+import { runLoadInWorkers } from "../load/parallel.ts";
 import { promptSourceOf } from "../load/prompts/registry.ts";
 import type { RequestManifest } from "../load/request.ts";
 import type { RequestRecord } from "../metrics/record.ts";
@@ -35,6 +36,8 @@ export interface BenchLoad {
   /** What is being run, for the progress bar. */
   readonly title: string;
   readonly keepText?: boolean;
+  /** Threads that send and stamp; default 1. */
+  readonly workers?: number;
   readonly onRecord?: (record: RequestRecord) => void | Promise<void>;
 }
 
@@ -71,12 +74,12 @@ export async function runBenchLoad(server: BenchServer, load: BenchLoad): Promis
   process.once("SIGINT", onSignal);
   process.once("SIGTERM", onSignal);
   try {
-    const result = await runLoad({
+    const options = {
       ...server,
       ...load,
       clock: systemClock,
       signal: interrupt.signal,
-      onProgress: ({ done, total, failed, outputTokens, elapsedMs }) => {
+      onProgress: ({ done, total, failed, outputTokens, elapsedMs }: LoadProgress) => {
         const rate = significant((outputTokens / elapsedMs) * 1e3, 3);
         const failures = failed === 0 ? "" : `, ${failed} failed`;
         progress.bar({
@@ -85,7 +88,9 @@ export async function runBenchLoad(server: BenchServer, load: BenchLoad): Promis
           text: `${load.title}: ${done}/${total} requests${failures}, ${rate} tok/s`,
         });
       },
-    });
+    };
+    const { workers = 1 } = load;
+    const result = await (workers > 1 ? runLoadInWorkers(options, workers) : runLoad(options));
     if (interrupt.signal.aborted) {
       throw new QuantlabError("interrupted", "interrupted by the user; nothing was written");
     }

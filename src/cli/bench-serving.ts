@@ -1,22 +1,17 @@
 /** `quantlab bench serving`: online latency and throughput under a request load (E3). */
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { QuantlabError } from "../base/errors.ts";
+import { JsonLinesWriter } from "../base/json-lines.ts";
 import { formatDuration, significant } from "../base/units.ts";
-import { resolveModel } from "../checkpoint/resolve.ts";
-import { arrivalOf } from "../load/arrivals/registry.ts";
-import { drawRequests } from "../load/draw.ts";
 import type { LoadResult } from "../load/generator.ts";
-import { readManifest, toVllmCustomJsonl, writeManifest } from "../load/manifest.ts";
-import { promptKinds, promptSourceOf } from "../load/prompts/registry.ts";
 import type { RequestManifest } from "../load/request.ts";
 import { summarize } from "../metrics/summary.ts";
 import type { Distribution, Slo, Summary } from "../metrics/summary-types.ts";
 import { assessValidity, describeValidity, type Validity } from "../metrics/validity.ts";
 import { toVllmResult } from "../metrics/vllm-result.ts";
 import { steadyState } from "../metrics/window.ts";
-import { loadTokenizer } from "../text/load.ts";
 import {
   addServerFlags,
   type BenchServer,
@@ -26,36 +21,24 @@ import {
   type ServerFlags,
   warmupSeed,
 } from "./bench-server.ts";
+import { positiveInteger, wholeNumber } from "./option-values.ts";
 import {
-  positiveInteger,
-  positiveNumber,
-  positiveOrInfinite,
-  share,
-  wholeNumber,
-} from "./option-values.ts";
+  addRequestFlags,
+  chooseRequests,
+  drawWarmup,
+  type RequestFlags,
+  rampOf,
+} from "./serving-requests.ts";
 import { renderTable } from "./table.ts";
 
-interface ServingFlags extends ServerFlags {
-  readonly datasetName: string;
-  readonly datasetPath?: string;
-  readonly requests?: string;
-  readonly saveRequests?: string;
-  readonly exportVllm?: string;
-  readonly numPrompts: number;
-  readonly requestRate: number;
-  readonly burstiness: number;
+interface ServingFlags extends ServerFlags, RequestFlags {
   readonly maxConcurrency?: number;
   readonly numWarmups: number;
-  readonly inputLen: number;
-  readonly outputLen?: number;
-  readonly rangeRatio: number;
-  readonly lengthScale: number;
-  readonly vocabSize?: number;
-  readonly tokenizer?: string;
+  readonly workers: number;
   readonly ignoreEos: boolean;
   readonly goodput?: string[];
-  readonly seed: number;
   readonly label?: string;
+  readonly saveRecords?: string;
   readonly saveDetailed: boolean;
   readonly resultDir?: string;
   readonly json: boolean;
@@ -71,18 +54,14 @@ export function benchServingCommand(): Command {
     "TTFT, ITL, TPOT and throughput of a server under a request load",
   );
   addServerFlags(command);
-  addPromptFlags(command);
+  addRequestFlags(command);
   return command
-    .addOption(
-      new Option("--request-rate <r>", "requests per second, or inf")
-        .argParser(positiveOrInfinite)
-        .default(Infinity, "inf"),
-    )
-    .option("--burstiness <b>", "1 Poisson, <1 clumped, inf constant", positiveOrInfinite, 1)
     .option("--max-concurrency <n>", "requests in flight at most", positiveInteger)
     .option("--num-warmups <n>", "requests of other prompts sent first", wholeNumber, 2)
     .option("--ignore-eos", "make every answer as long as asked", false)
     .option("--goodput <slo...>", "limits in ms, such as ttft:2000 tpot:100 e2el:9000")
+    .option("--workers <n>", "threads that send and stamp; more for high rates", positiveInteger, 1)
+    .option("--save-records <file>", "every request's times as JSON lines")
     .option("--label <text>", "first part of the result file's name")
     .option("--save-detailed", "per-request arrays in the result file", false)
     .option("--result-dir <dir>", "write the result as JSON into this folder")
@@ -91,36 +70,12 @@ export function benchServingCommand(): Command {
     .action(async (flags: ServingFlags) => runServing(flags));
 }
 
-function addPromptFlags(command: Command): Command {
-  const names = promptKinds.map((kind) => kind.name);
-  return command
-    .addOption(new Option("--dataset-name <name>", "prompts").choices(names).default("lengths"))
-    .option("--dataset-path <file>", "file of sharegpt or custom")
-    .option("--requests <file>", "replay this request manifest instead of drawing one")
-    .option("--save-requests <file>", "write the drawn requests as a manifest")
-    .option("--export-vllm <file>", "write the prompts as vLLM's custom JSONL")
-    .option("--num-prompts <n>", "requests", positiveInteger, 200)
-    .option("--input-len <n>", "prompt tokens (random)", positiveInteger, 1024)
-    .option("--output-len <n>", "answer tokens; overrides the data set's", positiveInteger)
-    .option("--range-ratio <r>", "spread of random lengths, in [0, 1)", share, 0)
-    .option("--length-scale <f>", "factor on the data set's lengths", positiveNumber, 1)
-    .option("--vocab-size <n>", "draw token ids below n (random, lengths)", positiveInteger)
-    .option("--tokenizer <model>", "counts prompt tokens: a checkpoint's folder or bundled")
-    .option("--seed <n>", "of prompts and arrivals", wholeNumber, 0);
-}
-
 async function runServing(flags: ServingFlags): Promise<void> {
   const slo = parseSlo(flags.goodput ?? []);
   const manifest = await chooseRequests(flags);
   const server = await connect(flags);
   await warmUp(server, flags);
-  const run = await runBenchLoad(server, {
-    manifest,
-    mode: { kind: "open", maxConcurrency: flags.maxConcurrency },
-    ignoreEos: ignoresEos(manifest, flags),
-    keepText: flags.saveDetailed,
-    title: manifest.arrivals,
-  });
+  const run = await measure(server, manifest, flags);
   const summary = summarize(run.records, { durationMs: run.durationMs, slo });
   const validity = judge(run, manifest, flags);
   const result = {
@@ -130,6 +85,7 @@ async function runServing(flags: ServingFlags): Promise<void> {
       numPrompts: manifest.requests.length,
       requestRate: flags.requestRate,
       burstiness: flags.burstiness,
+      moreSettings: vllmRamp(flags),
       maxConcurrency: flags.maxConcurrency,
       label: flags.label,
       records: run.records,
@@ -142,6 +98,37 @@ async function runServing(flags: ServingFlags): Promise<void> {
     flags.json ? `${JSON.stringify(result)}\n` : renderServing(summary, validity, manifest),
   );
   requireSuccess(run.records);
+}
+
+function vllmRamp(flags: ServingFlags): Record<string, unknown> {
+  const ramp = rampOf(flags);
+  if (ramp === undefined) return {};
+  const { strategy, startRps, endRps } = ramp;
+  return { ramp_up_strategy: strategy, ramp_up_start_rps: startRps, ramp_up_end_rps: endRps };
+}
+
+/** Records are written as they come: an interrupted run leaves those that it has. */
+async function measure(
+  server: BenchServer,
+  manifest: RequestManifest,
+  flags: ServingFlags,
+): Promise<LoadResult> {
+  const { saveRecords } = flags;
+  const writer =
+    saveRecords === undefined ? undefined : await JsonLinesWriter.open(saveRecords, "w");
+  try {
+    return await runBenchLoad(server, {
+      manifest,
+      mode: { kind: "open", maxConcurrency: flags.maxConcurrency },
+      ignoreEos: ignoresEos(manifest, flags),
+      keepText: flags.saveDetailed,
+      workers: flags.workers,
+      title: manifest.arrivals,
+      ...(writer === undefined ? {} : { onRecord: (record) => writer.append(record) }),
+    });
+  } finally {
+    await writer?.close();
+  }
 }
 
 /**
@@ -168,40 +155,9 @@ export function parseSlo(words: readonly string[]): Slo {
   return slo;
 }
 
-async function chooseRequests(flags: ServingFlags): Promise<RequestManifest> {
-  const manifest =
-    flags.requests === undefined
-      ? await draw(flags, flags.numPrompts, flags.seed)
-      : await readManifest(flags.requests);
-  if (flags.saveRequests !== undefined) await writeManifest(flags.saveRequests, manifest);
-  if (flags.exportVllm !== undefined) {
-    await writeFile(flags.exportVllm, toVllmCustomJsonl(manifest));
-  }
-  return manifest;
-}
-
-function draw(flags: ServingFlags, count: number, seed: number): Promise<RequestManifest> {
-  const prompts = promptSourceOf(flags.datasetName, {
-    path: flags.datasetPath,
-    inputLen: flags.inputLen,
-    outputLen: flags.outputLen,
-    rangeRatio: flags.rangeRatio,
-    lengthScale: flags.lengthScale,
-    vocabSize: flags.vocabSize,
-    countTokens: flags.tokenizer === undefined ? undefined : counterOf(flags.tokenizer),
-  });
-  return drawRequests({ prompts, arrivals: arrivalOf(flags), count, seed });
-}
-
-/** Special tokens count, as in vLLM's sampling. @throws tokenizer-invalid, file-not-found */
-function counterOf(model: string): (text: string) => number {
-  const tokenizer = loadTokenizer(resolveModel(model));
-  return (text) => tokenizer.encode(text).length;
-}
-
 async function warmUp(server: BenchServer, flags: ServingFlags): Promise<void> {
   if (flags.numWarmups === 0) return;
-  const manifest = await draw(flags, flags.numWarmups, warmupSeed(flags.seed));
+  const manifest = await drawWarmup(flags, flags.numWarmups, warmupSeed(flags.seed));
   const { records } = await runBenchLoad(server, {
     manifest,
     mode: { kind: "closed", concurrency: flags.numWarmups },
@@ -217,7 +173,7 @@ function judge(run: LoadResult, manifest: RequestManifest, flags: ServingFlags):
     .map((request) => [request.index, request.promptTokens] as const);
   return assessValidity(run.records, {
     loop: flags.maxConcurrency === undefined ? "open" : "capped",
-    requestedRate: flags.requestRate,
+    requestedRate: flags.rampUpStrategy === undefined ? flags.requestRate : undefined,
     ignoreEos: ignoresEos(manifest, flags),
     warmedUp: flags.numWarmups > 0,
     exactPromptTokens: new Map(exact),

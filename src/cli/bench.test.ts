@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
@@ -79,6 +79,34 @@ test("serving replays a manifest, and the warm-up has other prompts", async () =
   const sent = server.requests.slice(before).map((request) => request.prompt);
   expect(sent).toHaveLength(2 + 3);
   expect(new Set(sent).size).toBe(5);
+});
+
+test("serving replays a trace with its times, in two threads, and keeps every record", async () => {
+  const trace = join(folder, "trace.jsonl");
+  const rows = [0, 10, 20, 30].map((timestamp) =>
+    JSON.stringify({ timestamp, input_length: 3, output_length: 2 }),
+  );
+  await writeFile(trace, rows.join("\n"));
+  const records = join(folder, "records.jsonl");
+  const result = JSON.parse(
+    await bench(
+      `serving --dataset-name trace --dataset-path ${trace} --num-prompts 4 --workers 2 --num-warmups 0 --save-records ${records} --json`,
+    ),
+  );
+  expect(result).toMatchObject({ completed: 4, failed: 0, total_output_tokens: 8 });
+  expect(result.quantlab.requests.arrivals).toBe("times of the trace");
+  const kept = (await readFile(records, "utf8")).trim().split("\n");
+  const parsed = kept.map((line) => JSON.parse(line)).toSorted((a, b) => a.index - b.index);
+  expect(parsed.map((record) => record.intendedMs)).toEqual([0, 10, 20, 30]);
+  for (const record of parsed) expect(record.sentMs).toBeGreaterThanOrEqual(record.intendedMs);
+});
+
+test("a ramp says so, and needs all of its flags", async () => {
+  const ramp = "--ramp-up-strategy linear --ramp-up-start-rps 200";
+  const line = `serving --num-prompts 3 --output-len 2 --num-warmups 0 --json ${ramp}`;
+  const result = JSON.parse(await bench(`${line} --ramp-up-end-rps 400`));
+  expect(result).toMatchObject({ completed: 3, ramp_up_strategy: "linear", ramp_up_end_rps: 400 });
+  await expect(bench(line)).rejects.toThrow("a ramp needs its strategy, start and end");
 });
 
 test("throughput has a row for each batch size, exact in tokens", async () => {

@@ -7,7 +7,8 @@ import type { RequestManifest } from "./request.ts";
 
 export interface DrawOptions {
   readonly prompts: PromptSource;
-  readonly arrivals: ArrivalProcess;
+  /** undefined keeps the times that the prompts bring. */
+  readonly arrivals: ArrivalProcess | undefined;
   readonly count: number;
   readonly seed: number;
 }
@@ -23,11 +24,15 @@ const arrivalStream = 2 ** 40;
 export async function drawRequests(options: DrawOptions): Promise<RequestManifest> {
   const { prompts, arrivals, count, seed } = options;
   const drawn = await prompts.draw(count, new Random(seed));
-  const times = arrivals.times(count, new Random(seed + arrivalStream));
+  const times = arrivals?.times(count, new Random(seed + arrivalStream));
   return freeze({
     prompts: prompts.description,
-    arrivals: arrivals.description,
+    arrivals: arrivals?.description ?? prompts.arrivals ?? "all at once",
     seed,
-    requests: drawn.map((prompt, index) => ({ index, ...prompt, intendedMs: times[index] ?? 0 })),
+    requests: drawn.map((drawnPrompt, index) => ({
+      index,
+      ...drawnPrompt,
+      intendedMs: times === undefined ? (drawnPrompt.intendedMs ?? 0) : (times[index] ?? 0),
+    })),
   });
 }

@@ -30,6 +30,8 @@ export interface LoadOptions {
   readonly ignoreEos: boolean;
   readonly apiKey?: string | undefined;
   readonly clock: Clock;
+  /** When to start, on this clock; asked for once the sockets are open. Default: at once. */
+  readonly begin?: (() => Promise<number>) | undefined;
   /** Ends the cell: requests in flight fail as "aborted", the rest as "not-sent". */
   readonly signal?: AbortSignal | undefined;
   /** Called in order of completion, one at a time; a promise is waited for before the next. */
@@ -64,10 +66,12 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   try {
     await cell.preconnect();
     const watch = await watchConditions(options);
+    const originMs = (await options.begin?.()) ?? clock.nowMs();
     const startedWallMs = clock.wallMs();
+    cell.start(originMs);
     const context = {
       clock,
-      originMs: cell.start(),
+      originMs,
       stop: cell.stopSignal,
       send: (request: FrozenRequest, intendedMs: number) => cell.send(request, intendedMs),
     };
@@ -76,13 +80,14 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     const conditions = await watch.stop();
     const records = await cell.finish();
     const durationMs = records.reduce((last, record) => Math.max(last, record.doneMs), 0);
-    return { records, startedWallMs, originMs: context.originMs, durationMs, conditions };
+    return { records, startedWallMs, originMs, durationMs, conditions };
   } finally {
     options.signal?.removeEventListener("abort", abort);
   }
 }
 
-function abortReason(signal: AbortSignal | undefined): string {
+/** Why a signal was aborted, in words. */
+export function abortReason(signal: AbortSignal | undefined): string {
   const reason: unknown = signal?.reason;
   if (reason instanceof Error && reason.name !== "AbortError") return reason.message;
   return typeof reason === "string" ? reason : "the load run was aborted";
@@ -129,9 +134,8 @@ class Cell {
     await this.#client.preconnect(Math.min(cap, early));
   }
 
-  start(): number {
-    this.#originMs = this.#options.clock.nowMs();
-    return this.#originMs;
+  start(originMs: number): void {
+    this.#originMs = originMs;
   }
 
   abort(reason: string): void {

@@ -15,6 +15,8 @@ export interface VllmResultContext {
   /** 1 is Poisson, Infinity constant. */
   readonly burstiness?: number | undefined;
   readonly maxConcurrency?: number | undefined;
+  /** Further keys of the heading, such as those of a ramp. */
+  readonly moreSettings?: Readonly<Record<string, unknown>> | undefined;
   readonly label?: string | undefined;
   readonly backend?: string | undefined;
   readonly tokenizerId?: string | undefined;
@@ -66,6 +68,7 @@ function heading(context: VllmResultContext): Record<string, unknown> {
     request_rate: finiteOrInf(context.requestRate),
     burstiness: finiteOrInf(context.burstiness ?? 1),
     max_concurrency: context.maxConcurrency ?? null,
+    ...context.moreSettings,
   };
 }
 

@@ -15,6 +15,15 @@ export interface ArrivalSettings {
   readonly requestRate: number;
   /** Shape of the gamma distribution of the gaps: 1 is Poisson, Infinity constant. */
   readonly burstiness: number;
+  /** Replaces the rate by one that changes. */
+  readonly ramp?: RampSettings | undefined;
+}
+
+/** vLLM's --ramp-up-strategy, --ramp-up-start-rps and --ramp-up-end-rps. */
+export interface RampSettings {
+  readonly strategy: "linear" | "exponential";
+  readonly startRps: number;
+  readonly endRps: number;
 }
 
 /** An entry of the registry. */

@@ -60,6 +60,26 @@ test("a burst and a closed loop have everything due at once", () => {
   expect(closed(2).times(3, new Random(0))).toEqual([0, 0, 0]);
 });
 
+test.each(["linear", "exponential"] as const)(
+  "a %s ramp has its rate at every request",
+  (strategy) => {
+    const settings = { strategy, startRps: 2, endRps: 50 };
+    const constant = {
+      requestRate: Number.POSITIVE_INFINITY,
+      burstiness: Number.POSITIVE_INFINITY,
+    };
+    const gaps = gapsOf(arrivalOf({ ...constant, ramp: settings }).times(5, new Random(0)));
+    expect(gaps[0]).toBeCloseTo(500, 9);
+    expect(gaps[4]).toBeCloseTo(20, 9);
+    const middle = strategy === "linear" ? 26 : 10;
+    expect(gaps[2]).toBeCloseTo(1e3 / middle, 9);
+    const drawn = arrivalOf({ requestRate: 1, burstiness: 1, ramp: { ...settings, endRps: 2 } });
+    expect(drawn.description).toBe(`${strategy} ramp from 2 to 2 requests/s`);
+    const mean = (drawn.times(20_000, new Random(1)).at(-1) ?? 0) / 20_000;
+    expect(mean / 500).toBeCloseTo(1, 1);
+  },
+);
+
 test("the same seed gives the same times", () => {
   const process = arrivalOf({ requestRate: 4, burstiness: 1 });
   expect(process.times(50, new Random(3))).toEqual(process.times(50, new Random(3)));

@@ -5,8 +5,9 @@ import { burst } from "./burst.ts";
 import { constant } from "./constant.ts";
 import { gamma } from "./gamma.ts";
 import { poisson } from "./poisson.ts";
+import { ramp } from "./ramp.ts";
 
-export const arrivals: readonly ArrivalKind[] = [burst, poisson, constant, gamma];
+export const arrivals: readonly ArrivalKind[] = [ramp, burst, poisson, constant, gamma];
 
 /** @throws usage when rate or burstiness is not positive */
 export function arrivalOf(settings: ArrivalSettings): ArrivalProcess {

@@ -7,12 +7,16 @@ export interface DrawnPrompt {
   /** Exact for token ids; else counted or estimated, as the source's description says. */
   readonly promptTokens: number;
   readonly maxTokens: number;
+  /** When it was sent in the recording that it comes from, from the start. */
+  readonly intendedMs?: number;
 }
 
 export interface PromptSource {
   readonly name: string;
   /** With its parameters, for people and for the manifest. */
   readonly description: string;
+  /** Of sources whose prompts bring their times: what these are. */
+  readonly arrivals?: string;
   /** @throws dataset-invalid when the data set does not give `count` usable prompts */
   draw(count: number, random: Random): Promise<readonly DrawnPrompt[]>;
 }
@@ -29,6 +33,10 @@ export interface PromptSettings {
   readonly rangeRatio: number;
   /** Factor on a data set's lengths, so that a small machine can run it. */
   readonly lengthScale: number;
+  /** Of a trace's timestamps; undefined takes what its format has. */
+  readonly traceUnit?: "ms" | "s" | undefined;
+  /** 2 replays a trace in half its time. */
+  readonly traceSpeed?: number | undefined;
   /** Ids are drawn below it; undefined makes text where the source can. */
   readonly vocabSize: number | undefined;
   /** Tokens of a text by the model's tokenizer; undefined estimates 4 characters a token. */

@@ -180,6 +180,51 @@ describe("custom", () => {
   });
 });
 
+describe("trace", () => {
+  const rows = [
+    '{"timestamp": 3000, "input_length": 5, "output_length": 2, "hash_ids": [1]}',
+    '{"timestamp": 1000, "input_length": 7, "output_length": 3}',
+    '{"timestamp": 1500, "input_length": 9, "output_length": 0}',
+  ].join("\n");
+
+  test("replays times from the first request on, with its lengths, in order", async () => {
+    const path = await file("trace.jsonl", rows);
+    const drawn = await draw("trace", 2, { path });
+    expect(drawn.map((d) => [d.promptTokens, d.prompt.length, d.maxTokens, d.intendedMs])).toEqual([
+      [7, 7, 3, 0],
+      [5, 5, 2, 2000],
+    ]);
+    const fast = await draw("trace", 2, { path, traceSpeed: 4, traceUnit: "s", lengthScale: 0.5 });
+    expect(fast.map((d) => [d.promptTokens, d.maxTokens, d.intendedMs])).toEqual([
+      [4, 2, 0],
+      [3, 1, 500_000],
+    ]);
+  });
+
+  test("reads BurstGPT's CSV by its header: seconds, GPT-4, answers only", async () => {
+    const path = await file(
+      "burst.csv",
+      "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,1,1,2,x\n6,GPT-4,10,20,30,x\n7,GPT-4,11,0,11,x\n8.5,GPT-4,12,21,33,x\n",
+    );
+    const drawn = await draw("trace", 2, { path });
+    expect(drawn.map((d) => [d.promptTokens, d.maxTokens, d.intendedMs])).toEqual([
+      [10, 20, 0],
+      [12, 21, 2500],
+    ]);
+  });
+
+  test("says what is wrong with a file, and where", async () => {
+    const path = await file("bad.jsonl", `${rows}\n{"timestamp": "x"}`);
+    await expect(draw("trace", 1, { path })).rejects.toThrow("bad.jsonl, line 4 is not");
+    const few = await file("few.jsonl", rows);
+    await expect(draw("trace", 3, { path: few })).rejects.toThrow("has 2 usable requests, 3 were");
+    const columns = await file("columns.csv", "a,b\n1,2\n");
+    await expect(draw("trace", 1, { path: columns })).rejects.toThrow("has no column Timestamp");
+    await expect(draw("trace", 1, { path: "/nowhere.jsonl" })).rejects.toThrow("cannot be read");
+    await expect(async () => draw("trace", 1)).rejects.toThrow("needs its file");
+  });
+});
+
 describe("a big JSON array", () => {
   test("gives the same elements however it is cut", async () => {
     let number = 0;
@@ -212,6 +257,6 @@ describe("a big JSON array", () => {
 test("an unknown data set names the known ones", async () => {
   await expect(async () => draw("sonnet", 1)).rejects.toMatchObject({
     message: '"sonnet" is not a data set',
-    hint: "choose one of lengths, random, sharegpt, custom",
+    hint: "choose one of lengths, random, sharegpt, custom, trace",
   });
 });

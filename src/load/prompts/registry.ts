@@ -5,8 +5,9 @@ import { lengths } from "./lengths.ts";
 import type { PromptKind, PromptSettings, PromptSource } from "./prompt-source.ts";
 import { random } from "./random.ts";
 import { sharegpt } from "./sharegpt.ts";
+import { trace } from "./trace.ts";
 
-export const promptKinds: readonly PromptKind[] = [lengths, random, sharegpt, custom];
+export const promptKinds: readonly PromptKind[] = [lengths, random, sharegpt, custom, trace];
 
 /** @throws usage for an unknown name or a setting that the source needs and does not have */
 export function promptSourceOf(name: string, settings: PromptSettings): PromptSource {
