@@ -1,10 +1,12 @@
 /** The import table is enforced: planted violations are reported, each by the rule that forbids it. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const depcruise = join(root, "node_modules", "dependency-cruiser", "bin", "dependency-cruise.mjs");
@@ -25,6 +27,40 @@ function violations(cwd: string): { status: number | null; found: Violation[] } 
   // The JSON reporter always exits 0; the exit code that CI sees is that of the error reporter.
   const verdict = spawnSync(process.execPath, [...args, "--output-type", "err", "src"], { cwd });
   return { status: verdict.status, found: JSON.parse(listing.stdout).summary.violations };
+}
+
+const configSchema = z.object({
+  forbidden: z.array(
+    z.looseObject({ name: z.string(), to: z.looseObject({ pathNot: z.unknown().optional() }) }),
+  ),
+});
+
+/** Folder to what it may import beside itself, out of the rules that dependency-cruiser is given. */
+function enforcedTable(): Record<string, string[]> {
+  const path = join(root, ".dependency-cruiser.cjs");
+  const { forbidden } = configSchema.parse(createRequire(import.meta.url)(path));
+  return Object.fromEntries(
+    forbidden.flatMap(({ name, to }) => {
+      const folder = /^imports-of-(.+)$/.exec(name)?.[1];
+      const allowed = /\((.*)\)/.exec(String(to.pathNot))?.[1]?.split("|") ?? [];
+      return folder === undefined
+        ? []
+        : [[folder, allowed.filter((other) => other !== folder).sort()]];
+    }),
+  );
+}
+
+/** The same out of the Markdown; a row may stand for several folders. */
+function printedTable(): Record<string, string[]> {
+  const text = readFileSync(join(root, "ARCHITECTURE.md"), "utf8");
+  const table = text.slice(text.indexOf("| folder | may import"));
+  const words = (cell: string) => cell.split(",").map((word) => word.trim());
+  const rows = [...table.matchAll(/^\| ([a-z][a-z, ]*) \| (.+) \|$/gm)].slice(1);
+  return Object.fromEntries(
+    rows.flatMap(([, folders = "", may = ""]) =>
+      words(folders).map((folder) => [folder, may === "—" ? [] : words(may).sort()]),
+    ),
+  );
 }
 
 describe("the import table", () => {
@@ -71,6 +107,22 @@ describe("the import table", () => {
       "imports-of-report: src/report/page.ts",
       "no-cycles: src/metrics/a.ts",
     ]);
+  });
+
+  it("is the table that ARCHITECTURE.md prints", () => {
+    const folders = readdirSync(join(root, "src"), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+      .sort();
+    const printed = printedTable();
+    expect(Object.keys(printed).sort()).toEqual(folders);
+    expect(Object.keys(enforcedTable()).sort()).toEqual(folders);
+    const all = folders.filter((name) => name !== "cli");
+    const inFull = Object.entries(printed).map(([folder, may]) => [
+      folder,
+      may.includes("everything") ? all : may,
+    ]);
+    expect(Object.fromEntries(inFull)).toEqual(enforcedTable());
   });
 
   it("finds the product itself clean", () => {
