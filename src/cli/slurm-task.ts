@@ -90,6 +90,7 @@ class AttemptRun {
       state: "running",
       jobId: SLURM_JOB_ID,
       node: SLURMD_NODENAME ?? hostname(),
+      pid: process.pid,
       startedAt: now,
       heartbeatAt: now,
       detail: "preflight",

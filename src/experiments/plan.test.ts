@@ -128,7 +128,11 @@ describe("preflight", () => {
     expect(await failures({ experiments: { serving } })).toEqual(["data set"]);
     const formats = [{ label: "a", format: "awq", kernel: "plain" }];
     expect(await failures({ formats })).toEqual(["format a"]);
-    const checks = await check({ target: "vllm", maxModelLen: 4096 });
-    expect(() => refuseOnFailure(checks)).toThrow(/target: .*\n {2}model: /);
+    const checks = await check({
+      target: "vllm",
+      maxModelLen: 4096,
+      vllm: { command: ["/no/such/vllm"] },
+    });
+    expect(() => refuseOnFailure(checks)).toThrow(/model: .*\n {2}vllm: there is no program/);
   });
 });

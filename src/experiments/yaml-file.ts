@@ -39,7 +39,8 @@ interface FlatIssue {
 /** A misspelled key is the place to point at, not the map that holds it. */
 function withKeys(issue: z.core.$ZodIssue): FlatIssue {
   const key = issue.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : [];
-  return { path: [...issue.path, ...key], message: issue.message };
+  const why = issue.code === "invalid_key" ? issue.issues[0]?.message : undefined;
+  return { path: [...issue.path, ...key], message: why ?? issue.message };
 }
 
 /** Offset of the node at `path`, or of the nearest one above it that exists. */

@@ -19,6 +19,8 @@ const statusSchema = z.object({
   state: z.enum(["running", "finished", "stopped", "refused"]),
   jobId: z.string(),
   node: z.string(),
+  /** On that node. */
+  pid: z.number(),
   startedAt: z.string(),
   /** Rewritten while it runs. */
   heartbeatAt: z.string(),
