@@ -5,7 +5,7 @@ import { cellPath } from "../results/run.ts";
 import { deviceByName } from "../roofline/devices.ts";
 import type { Ceilings } from "../roofline/predict.ts";
 import type { Quantity } from "./finding.ts";
-import { type Interval, meanInterval } from "./interval.ts";
+import { type Interval, positiveInterval } from "./interval.ts";
 
 /** Where a figure stands. */
 export interface FigurePlace {
@@ -74,7 +74,7 @@ export function repeatsOf(run: Run, label: string, place: FigurePlace): Map<numb
 /** The mean over repeats with its interval; undefined when no cell holds the figure. */
 export function figureOf(run: Run, label: string, place: FigurePlace): Interval | undefined {
   const values = [...repeatsOf(run, label, place).values()];
-  return values.length === 0 ? undefined : meanInterval(values);
+  return values.length === 0 ? undefined : positiveInterval(values);
 }
 
 /** Values of two rows for those repeats that both have, in the same order. */

@@ -41,6 +41,19 @@ export function meanInterval(values: readonly number[]): Interval {
 }
 
 /**
+ * The mean of positive values; its interval is the t interval of their logarithms, so that few repeats
+ * never reach below zero.
+ */
+export function positiveInterval(values: readonly number[]): Interval {
+  if (values.some((value) => !(value > 0))) return meanInterval(values);
+  const value = mean(values);
+  const logs = meanInterval(values.map(Math.log));
+  const scaled = (x: number | undefined) =>
+    x === undefined ? undefined : value * Math.exp(x - logs.value);
+  return { value, n: values.length, low: scaled(logs.low), high: scaled(logs.high) };
+}
+
+/**
  * Ratio a/b of positive values paired by position: the geometric mean of the ratios, with the t
  * interval of their logarithms. Pairing removes what both share: drift of the machine.
  */

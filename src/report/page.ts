@@ -68,6 +68,7 @@ async function runSection(entry: ReportedRun, id: string): Promise<Html> {
   return html`<section id="${id}" aria-labelledby="${id}-title">
 <h1 id="${id}-title">${titleOf(run)}</h1>
 <p class="quiet">${subtitleOf(run)}</p>
+<h2>Verdict</h2>
 ${verdict(entry)}
 <h2>Result</h2>
 ${results === undefined ? undefined : tableHtml(transposed(results), link)}

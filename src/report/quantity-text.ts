@@ -12,7 +12,10 @@ export function valueText(value: TableValue): string {
 }
 
 function intervalText({ low, high }: Quantity): string {
-  return low === undefined || high === undefined ? "" : ` [${asText(low)}, ${asText(high)}]`;
+  if (low === undefined || high === undefined) return "";
+  const ends = [asText(low), asText(high)];
+  // An interval narrower than the digits shown says nothing.
+  return ends[0] === ends[1] ? "" : ` [${ends.join(", ")}]`;
 }
 
 function fractionText({ ceiling }: Quantity): string {

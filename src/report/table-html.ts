@@ -22,7 +22,7 @@ export function tableHtml(table: Table, link: Linker = noLinks): Html {
         ({ id }) => html`<td class="${side(id)}">${valueHtml(row[id], link)}</td>`,
       )}</tr>\n`,
   );
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="${table.title}">
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="${table.title}">
 <table><caption>${table.title}</caption>
 <thead><tr>${head}</tr></thead>
 <tbody>${rows}</tbody></table></div>`;
@@ -62,7 +62,7 @@ function valueHtml(value: TableValue, link: Linker): Html {
 
 function under({ low, high, ceiling }: Quantity): Html[] {
   const lines: Html[] = [];
-  if (low !== undefined && high !== undefined) {
+  if (low !== undefined && high !== undefined && asText(low) !== asText(high)) {
     lines.push(html`<span class="under">${asText(low)} to ${asText(high)}</span>`);
   }
   if (ceiling !== undefined) {

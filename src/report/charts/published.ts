@@ -98,11 +98,11 @@ function specOf(rows: readonly string[], bars: readonly Bar[], width: number): S
   );
   const x = { field: "gain", ...axis };
   return {
-    data: { values: bars.map((bar) => ({ ...bar, one: 1 })) },
+    data: { values: bars.map((bar) => ({ ...bar, one: 1, end: Math.max(1, bar.gain) })) },
     facet: {
       field: "panel",
       type: "nominal",
-      sort: null,
+      sort: [...new Set(bars.map(({ panel }) => panel))],
       title: null,
       header: { labelColor: "currentColor", labelFontSize: 13, labelAnchor: "start" },
     },
@@ -131,7 +131,7 @@ function specOf(rows: readonly string[], bars: readonly Bar[], width: number): S
         },
         {
           mark: { type: "text", align: "left", dx: 10, fontSize: 12, color: "currentColor" },
-          encoding: { x, y, text: { field: "text", type: "nominal" } },
+          encoding: { x: { ...x, field: "end" }, y, text: { field: "text", type: "nominal" } },
         },
       ],
     },
