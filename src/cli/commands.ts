@@ -38,7 +38,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "bench",
-    summary: "throughput, latency or serving of a running server",
+    summary: "throughput, latency or serving of a running server; the kernels alone",
     load: async () => (await import("./bench.ts")).benchCommand(),
   },
   {

@@ -1,0 +1,32 @@
+/** One cell of `bench kernels`, the same addon against itself. */
+import { expect, test } from "vitest";
+import { formats } from "../formats/registry.ts";
+import { ownAddon } from "./bench-kernels-build.ts";
+import { cellResultSchema, cellSchema, measureCell } from "./bench-kernels-cell.ts";
+
+test.each(formats.map(({ name }) => name))("%s is timed, bounded and checked", (format) => {
+  const cell = cellSchema.parse({
+    format,
+    name: "linear",
+    rows: 80,
+    columns: 256,
+    m: 5,
+    groupSize: 128,
+    threads: 2,
+    repeats: 7,
+    addons: [ownAddon, ownAddon],
+  });
+  const result = cellResultSchema.parse(JSON.parse(JSON.stringify(measureCell(cell))));
+  expect(result.builds).toHaveLength(2);
+  for (const { lowMs, medianMs, highMs } of result.builds) {
+    expect(lowMs).toBeGreaterThan(0);
+    expect(medianMs).toBeGreaterThanOrEqual(lowMs);
+    expect(highMs).toBeGreaterThanOrEqual(medianMs);
+  }
+  expect(result.calls).toBe(7);
+  expect(result.flop).toBe(2 * 5 * 80 * 256);
+  // A chain of 256 FP32 sums and the scales.
+  expect(result.error).toBeLessThan(260 * 2 ** -24);
+  expect(result.readBytesPerSecond).toBeGreaterThan(0);
+  expect(result.flopPerSecond).toBeGreaterThan(0);
+});
