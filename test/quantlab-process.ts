@@ -62,6 +62,11 @@ export class QuantlabProcess {
     this.#child.kill(signal);
   }
 
+  /** To its standard input. */
+  write(text: string): void {
+    this.#child.stdin.write(text);
+  }
+
   /** Closes its standard input. */
   hangUp(): void {
     this.#child.stdin.end();

@@ -32,6 +32,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./serve.ts")).serveCommand(),
   },
   {
+    name: "chat",
+    summary: "talk to a model in one format, or in two with --versus",
+    load: async () => (await import("./chat.ts")).chatCommand(),
+  },
+  {
     name: "inspect",
     summary: "what a checkpoint holds: tensors, formats, bits per weight, bytes by group",
     load: async () => (await import("./inspect.ts")).inspectCommand(),

@@ -34,7 +34,7 @@ export function share(text: string): number {
 
 /** A number of milliseconds, 0 included. */
 export function milliseconds(text: string): number {
-  return text.trim() !== "" && Number(text) === 0 ? 0 : positiveNumber(text);
+  return positiveOrZero(text);
 }
 
 /** A TCP port; 0 leaves the choice to the system. */
@@ -47,4 +47,16 @@ export function port(text: string): number {
 /** Whole numbers of at least 1, between commas. */
 export function positiveIntegers(text: string): number[] {
   return text.split(",").map(positiveInteger);
+}
+
+/** A finite number of at least 0. */
+export function positiveOrZero(text: string): number {
+  return text.trim() !== "" && Number(text) === 0 ? 0 : positiveNumber(text);
+}
+
+/** A number above 0 and at most 1. */
+export function probability(text: string): number {
+  const value = positiveNumber(text);
+  if (value <= 1) return value;
+  throw new QuantlabError("usage", `"${text}" is not a number in (0, 1]`);
 }
