@@ -126,9 +126,9 @@ def load_model(folder, dtype, device):
 
 
 def evaluate_all(model, tokenizer, data, device, limit=None):
-    """Test and held-out, 8-shot and 0-shot."""
+    """Every set but the one that shots come from, 8-shot and 0-shot."""
     pool = read(f"{data}/train.jsonl")
-    for name in ("test", "held-out"):
+    for name in ("test", "larger", "held-out"):
         items = read(f"{data}/{name}.jsonl")[:limit]
         for shots in (8, 0):
             figures, records = evaluate(model, tokenizer, items, pool, shots, device)

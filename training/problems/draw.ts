@@ -61,9 +61,13 @@ export class Draw {
   readonly #used = new Set<string>();
   readonly #spaced: boolean;
   readonly #times: string;
+  readonly #stretch: number;
+  #larger = false;
 
-  constructor(random: Random) {
+  /** `stretch` widens every range of `integer` upwards, to that multiple of its width. */
+  constructor(random: Random, stretch = 1) {
     this.#random = random;
+    this.#stretch = stretch;
     this.#spaced = random.uniform() < 0.7;
     this.#times = random.uniform() < 0.7 ? "*" : "x";
   }
@@ -73,9 +77,16 @@ export class Draw {
     return this.#numbers;
   }
 
+  /** Whether a number was drawn that lies above its range before stretching. */
+  get larger(): boolean {
+    return this.#larger;
+  }
+
   /** A number of the story in [low, high], a multiple of `step` away from `low`. */
   integer(low: number, high: number, step = 1): number {
-    const value = low + step * this.#random.integer(0, Math.floor((high - low) / step));
+    const choices = Math.floor(((high - low) * this.#stretch) / step);
+    const value = low + step * this.#random.integer(0, choices);
+    if (value > high) this.#larger = true;
     this.#numbers.push(value);
     return value;
   }
@@ -85,6 +96,20 @@ export class Draw {
     const value = values[this.#random.integer(0, values.length - 1)] as number;
     this.#numbers.push(value);
     return value;
+  }
+
+  /** How many events a story has: logged as a number, never stretched. */
+  events(low: number, high: number): number {
+    const count = this.#random.integer(low, high);
+    this.#numbers.push(count);
+    return count;
+  }
+
+  /** One of several kinds of event; which one is logged as a number. */
+  kind<T>(kinds: readonly T[]): T {
+    const index = this.#random.integer(0, kinds.length - 1);
+    this.#numbers.push(index);
+    return kinds[index] as T;
   }
 
   /** A choice of words: does not count as a number. */

@@ -5,10 +5,11 @@ import { heldOutTemplates, seenTemplates } from "./registry.ts";
 import type { Draft, Template } from "./template.ts";
 
 /**
- * `train` and `test` tell the same stories with disjoint numbers; `held-out` tells other stories.
+ * `train` and `test` tell the same stories with disjoint numbers; `larger` tells them with at least
+ * one number above its range in training; `held-out` tells other stories.
  */
-export type Split = "train" | "test" | "held-out";
-export const splits: readonly Split[] = ["train", "test", "held-out"];
+export type Split = "train" | "test" | "larger" | "held-out";
+export const splits: readonly Split[] = ["train", "test", "larger", "held-out"];
 
 /** One line of a GSM8K file. */
 export interface Item {
@@ -26,6 +27,9 @@ export interface Problem extends Item {
 /** One of this many tuples of numbers belongs to the test split. */
 const testShare = 10;
 
+/** In `larger`, ranges of numbers are this many times as wide as in training. */
+const stretch = 1.5;
+
 /** FNV-1a over UTF-16 code units. */
 function hash(text: string): number {
   let value = 0x811c9dc5;
@@ -39,8 +43,13 @@ export function sideOf(template: string, numbers: readonly number[]): "train" | 
   return hash(`${template}:${numbers.join(",")}`) % testShare === 0 ? "test" : "train";
 }
 
-function attempt(template: Template, random: Random): { draft: Draft; draw: Draw } | undefined {
-  const draw = new Draw(random);
+interface Attempt {
+  readonly draft: Draft;
+  readonly draw: Draw;
+}
+
+function attempt(template: Template, split: Split, random: Random): Attempt | undefined {
+  const draw = new Draw(random, split === "larger" ? stretch : 1);
   try {
     return { draft: template.write(draw), draw };
   } catch (error) {
@@ -49,13 +58,19 @@ function attempt(template: Template, random: Random): { draft: Draft; draw: Draw
   }
 }
 
+/** Whether what was drawn is on the side that `split` asks for. */
+function belongs(template: Template, split: Split, draw: Draw): boolean {
+  if (split === "held-out") return true;
+  if (split === "larger") return draw.larger;
+  return sideOf(template.id, draw.numbers) === split;
+}
+
 /** One problem of `template` on the side that `split` asks for. */
 export function writeProblem(template: Template, split: Split, random: Random): Problem {
   for (;;) {
-    const written = attempt(template, random);
-    if (written === undefined) continue;
+    const written = attempt(template, split, random);
+    if (written === undefined || !belongs(template, split, written.draw)) continue;
     const numbers = written.draw.numbers;
-    if (split !== "held-out" && sideOf(template.id, numbers) !== split) continue;
     const { question, steps, answer } = written.draft;
     return {
       question,

@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { problems, type Split, splits, toLine } from "./generate.ts";
 import { renderSet, sets } from "./sets.ts";
 
-const usage = `usage: node training/generate.mjs --split train|test|held-out --count N --seed S --out FILE
+const usage = `usage: node training/generate.mjs --split train|test|larger|held-out --count N --seed S --out FILE
        node training/generate.mjs --sets FOLDER
   --sets  writes the committed files of gsm-synth (sets.ts): no numbers occur twice in a template
 `;

@@ -5,6 +5,7 @@ import {
   distinctProblems,
   type Problem,
   problems,
+  type Split,
   sideOf,
   toLine,
   writeProblem,
@@ -13,7 +14,7 @@ import { heldOutTemplates, seenTemplates, templates } from "./registry.ts";
 import { renderSet, sets } from "./sets.ts";
 import { evaluateExpression, faultsOf } from "./verify.ts";
 
-function take(split: "train" | "test" | "held-out", seed: number, count: number): Problem[] {
+function take(split: Split, seed: number, count: number): Problem[] {
   const taken: Problem[] = [];
   for (const problem of problems(split, seed)) {
     if (taken.length === count) break;
@@ -34,9 +35,9 @@ describe("templates", () => {
     "%s: 150 problems hold up to the independent evaluator",
     (_, template) => {
       const random = new Random(7);
-      const split = template.heldOut ? "held-out" : "train";
       for (let i = 0; i < 150; i++) {
-        const problem = writeProblem(template, split, random);
+        const seen = i < 100 ? "train" : "larger";
+        const problem = writeProblem(template, template.heldOut ? "held-out" : seen, random);
         expect(faultsOf(problem), toLine(problem)).toEqual([]);
         const steps = problem.answer.split("\n").length - 1;
         expect(steps).toBeGreaterThanOrEqual(2);
@@ -79,6 +80,26 @@ describe("generation", () => {
       expect(count("test"), template.id).toBeGreaterThan(20);
       expect(count("train"), template.id).toBeGreaterThan(100);
     }
+  });
+
+  it("draws in larger at least one number that training cannot draw", () => {
+    const highest = new Map<string, number[]>();
+    for (const { template, numbers } of take("train", 6, 20_000)) {
+      const before = highest.get(template) ?? [];
+      highest.set(
+        template,
+        numbers.map((number, i) => Math.max(number, before[i] ?? 0)),
+      );
+    }
+    // Stories of `changes` vary in what their n-th number is; the others have fixed places.
+    const larger = take("larger", 7, 500).filter(
+      ({ template }) => !template.startsWith("changes/"),
+    );
+    expect(larger.length).toBeGreaterThan(400);
+    const above = larger.filter(({ template, numbers }) =>
+      numbers.some((number, i) => number > (highest.get(template)?.[i] ?? 0)),
+    );
+    expect(above.length).toBe(larger.length);
   });
 
   it("never tells a held-out story in training", () => {

@@ -30,7 +30,7 @@ function tell(
 /** `count` events, each made by one of `kinds`; the kind counts as a number of the story. */
 function happenings(d: Draw, count: number, kinds: readonly (() => Happening)[]): Happening[] {
   return Array.from({ length: count }, () => {
-    const kind = kinds[d.integer(0, kinds.length - 1)] as () => Happening;
+    const kind = d.kind(kinds);
     return kind();
   });
 }
@@ -79,7 +79,7 @@ export const changes: readonly Template[] = [
         says: `${p.They} gives away half of them.`,
         after: (amount) => d.over(amount, 2),
       });
-      return tell(start, happenings(d, d.integer(2, 5), [add, drop, multiply, halve]), {
+      return tell(start, happenings(d, d.events(2, 5), [add, drop, multiply, halve]), {
         opening: d.choose([
           `${p.name} has ${start} ${x.many}.`,
           `${p.name} starts with ${start} ${x.many}.`,
@@ -105,7 +105,7 @@ export const changes: readonly Template[] = [
           after: (amount) => d.calculate(amount, "-", off, "+", on),
         };
       };
-      return tell(start, happenings(d, d.integer(2, 5), [stop]), {
+      return tell(start, happenings(d, d.events(2, 5), [stop]), {
         opening: d.choose([
           `A ${vehicle} leaves with ${start} people.`,
           `There are ${start} passengers on a ${vehicle}.`,
@@ -141,7 +141,7 @@ export const changes: readonly Template[] = [
         const n = d.integer(2, 12);
         return { says: `${n} ${x.many} fall on the floor.`, after: (amount) => d.minus(amount, n) };
       };
-      return tell(start, happenings(d, d.integer(2, 4), [sold, sold, baked, spoiled]), {
+      return tell(start, happenings(d, d.events(2, 4), [sold, sold, baked, spoiled]), {
         opening: d.choose([
           `A bakery has ${start} ${x.many}.`,
           `In the morning there are ${start} ${x.many} in a bakery.`,
@@ -178,7 +178,7 @@ export const changes: readonly Template[] = [
         says: `${p.They} spends half of the money.`,
         after: (amount) => d.over(amount, 2),
       });
-      return tell(start, happenings(d, d.integer(2, 4), [earn, spend, gift, half]), {
+      return tell(start, happenings(d, d.events(2, 4), [earn, spend, gift, half]), {
         opening: d.choose([
           `${p.name} has $${start}.`,
           `There are $${start} in the wallet of ${p.name}.`,
@@ -249,7 +249,7 @@ export const changes: readonly Template[] = [
           after: (amount) => d.over(amount, k),
         };
       };
-      return tell(start, happenings(d, d.integer(2, 4), [rain, drain, leak]), {
+      return tell(start, happenings(d, d.events(2, 4), [rain, drain, leak]), {
         opening: d.choose([
           `A ${where} has ${start} liters of water.`,
           `There are ${start} liters of water in a ${where}.`,

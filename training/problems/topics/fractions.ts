@@ -8,7 +8,7 @@ export const fractions: readonly Template[] = [
     id: "fractions/ate-and-gave",
     write(d) {
       const [p, q, x] = [d.person(), d.person(), d.thing("sweet")];
-      const [all, k, given] = [d.integer(12, 160), d.integer(2, 6), d.integer(2, 20)];
+      const [all, k, given] = [d.integer(12, 160), d.among([2, 3, 4, 5, 6]), d.integer(2, 20)];
       const eaten = d.over(all, k);
       const rest = d.minus(all, eaten);
       const left = d.minus(rest, given);
