@@ -36,7 +36,8 @@ SlurmUser=$me
 SlurmdUser=$me
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket=$root/run/munge.sock,cred_expire=3
+# A requeued job waits this long before it starts again; below five seconds the default of 120 holds.
+AuthInfo=socket=$root/run/munge.sock,cred_expire=5
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 StateSaveLocation=$root/state
 SlurmdSpoolDir=$root/spool/%n

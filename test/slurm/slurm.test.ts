@@ -204,7 +204,7 @@ describe.skipIf(missing !== undefined)(title, () => {
     }
     const page = readFileSync(join(runFolder, "report.html"), "utf8");
     for (const type of gpuTypes) expect(page).toContain(`${type}: dummy:tiny`);
-  }, 180_000);
+  }, 300_000);
 
   it("cancels a run, and does not take Slurm's word for a result", async () => {
     await writeFile(join(folder, "slurm.yaml"), slurmYaml("exec true", ["h200"]));
@@ -222,5 +222,5 @@ describe.skipIf(missing !== undefined)(title, () => {
     await eventually(async () =>
       (await slurm("squeue", "-h", "-j", ids, "-o", "%T")) === "" ? true : undefined,
     );
-  }, 120_000);
+  }, 240_000);
 });
