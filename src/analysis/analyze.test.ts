@@ -153,11 +153,12 @@ describe("the recommendation", () => {
     expect({ label, verdict }).toEqual({ label: "fp8", verdict: "yes" });
   });
 
-  it("does not name one when objectives disagree", () => {
+  it("names where others are better when objectives disagree", () => {
     const { label, answer, flips } = analyzeRun(syntheticRun()).recommendation;
-    expect(label).toBeUndefined();
-    expect(answer).toMatch(/^It depends on the load: awq for one user.*; fp8 for /);
-    expect(flips.join(" ")).toMatch(/awq and bf16 change places at batch 2\d/);
+    expect(label).toBe("fp8");
+    expect(answer).toMatch(/^Undecided: fp8 leads, 1\.0\d+x awq, over the 4 kinds.*three repeats/);
+    expect(flips.join(" ")).toMatch(/if one user .* is all that counts, awq is 1\.15x better/);
+    expect(flips.join(" ")).toMatch(/awq and fp8 change places at batch 5/);
   });
 
   it("is undecided between rows that differ by less than the noise", () => {

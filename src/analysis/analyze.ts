@@ -5,6 +5,7 @@ import { type BoundCell, boundCells, boundFinding } from "./bound.ts";
 import { crossoverFinding, crossoverTable } from "./crossover-text.ts";
 import { type RowCrossover, rowCrossovers } from "./crossovers.ts";
 import { type Diagnosis, diagnose } from "./diagnosis.ts";
+import { type Requirements, requirementsOf } from "./eligibility.ts";
 import { expectedFindings, expectedTable } from "./expected.ts";
 import type { Finding, Table } from "./finding.ts";
 import { type Predictions, predictions } from "./prediction.ts";
@@ -12,6 +13,7 @@ import { fitFinding, predictionTable } from "./prediction-table.ts";
 import { publishedFindings } from "./published.ts";
 import { type Recommendation, recommend } from "./recommend.ts";
 import { resultTable } from "./result-table.ts";
+import { accuracyFindings } from "./row-accuracy.ts";
 import { trapFindings } from "./traps.ts";
 
 /** A cell whose figures are missing or may not be used. */
@@ -34,13 +36,14 @@ export interface Analysis {
   readonly incidents: readonly Incident[];
 }
 
-export function analyzeRun(run: Run): Analysis {
+/** @param requirements what a team can afford; the run's configuration where absent */
+export function analyzeRun(run: Run, requirements: Requirements = requirementsOf(run)): Analysis {
   const bounds = boundCells(run);
   const predicted = predictions(run);
   const diagnoses = diagnose(run, predicted?.cells ?? []);
   const crossovers = rowCrossovers(run, predicted?.engine);
   const expected = expectedFindings(run);
-  const recommendation = recommend(run, crossovers);
+  const recommendation = recommend(run, crossovers, requirements);
   return {
     tables: [
       resultTable(run, crossovers),
@@ -51,6 +54,7 @@ export function analyzeRun(run: Run): Analysis {
     findings: [
       ...recommendation.objectives,
       ...trapFindings(run),
+      ...accuracyFindings(run),
       ...crossovers.flatMap((crossover) => crossoverFinding(run, crossover) ?? []),
       ...(predicted === undefined ? [] : [fitFinding(predicted)]),
       ...bounds.map(boundFinding),

@@ -1,25 +1,29 @@
-/** From a run's figures to one answer: the best row for each objective, and what would change it. */
-import { z } from "zod";
+/** From a run's figures and a team's requirements to one answer, its margin, and what would change it. */
 import type { Run } from "../results/run.ts";
-import {
-  evidenceOf,
-  type FigurePlace,
-  figureOf,
-  pairsOf,
-  quantity,
-  rowsOf,
-  settingsOf,
-  settingTitle,
-} from "./cells.ts";
-import { crossoverText } from "./crossover-text.ts";
+import { pairsOf, rowsOf } from "./cells.ts";
 import type { RowCrossover } from "./crossovers.ts";
+import { eligibilityOf, type Requirements, requirementsOf } from "./eligibility.ts";
 import type { Finding } from "./finding.ts";
-import { type Interval, pairedRatio } from "./interval.ts";
+import { flipsOf } from "./flips.ts";
+import { type Interval, mean, meanInterval } from "./interval.ts";
+import {
+  isClear,
+  isUsable,
+  type Objective,
+  objectivesOf,
+  type Ranked,
+  rank,
+  type TrafficKind,
+  trafficKinds,
+} from "./objectives.ts";
 import { asRatio, asText } from "./wording.ts";
 
 export interface Recommendation {
-  /** The row to serve; undefined when the objectives disagree or nothing was measured. */
+  /** The row to serve; undefined when nothing can be recommended. */
   readonly label: string | undefined;
+  readonly runnerUp: string | undefined;
+  /** How many times better than the runner-up over the traffic mix, with its interval over repeats. */
+  readonly margin: Interval | undefined;
   readonly verdict: "yes" | "undecided";
   readonly answer: string;
   /** Best row by objective, with margin and runner-up. */
@@ -30,210 +34,171 @@ export interface Recommendation {
   readonly flips: readonly string[];
 }
 
-interface Objective {
-  readonly id: string;
-  readonly title: string;
-  readonly place: FigurePlace;
-  readonly better: "higher" | "lower";
-  /** Whether it has a say in the answer, or only stands beside it. */
-  readonly decides: boolean;
-}
-
-/** One run a cell cannot tell smaller differences apart: repeats here differ by a few per cent. */
-const smallestClearRatio = 1.05;
-
-export function recommend(run: Run, crossovers: readonly RowCrossover[]): Recommendation {
-  const rows = rowsOf(run).filter((label) => breaksBudget(run, label) === undefined);
-  const excluded = rowsOf(run).flatMap((label) => breaksBudget(run, label) ?? []);
-  const ranked = objectivesOf(run).flatMap((objective) => rank(run, rows, objective) ?? []);
-  const deciding = ranked.filter(({ objective }) => objective.decides);
-  const winners = [...new Set(deciding.map(({ best }) => best))];
-  const [only] = winners;
-  const label = winners.length === 1 && rows.length > 1 ? only : undefined;
-  const certain = deciding.length > 0 && deciding.every(({ clear }) => clear);
-  return {
-    label,
-    verdict: label !== undefined && certain ? "yes" : "undecided",
-    answer: answerOf(label, certain, deciding),
-    objectives: ranked.map((entry) => entry.finding),
-    caveats: [...excluded, ...caveatsOf(run)],
-    flips: crossovers
-      .filter(({ metric }) => metric === "throughput")
-      .flatMap((crossover) => flipOf(crossover) ?? []),
-  };
-}
-
-function objectivesOf(run: Run): Objective[] {
-  const largest = settingsOf(run, "throughput").at(-1);
-  const rates = settingsOf(run, "serving");
-  const serving = [...new Set([rates[0], rates.at(-1)])].filter((rate) => rate !== undefined);
-  const objectives: Objective[] = [
-    {
-      id: "latency",
-      title: "one user (time per token at batch 1)",
-      place: { experiment: "latency", setting: "batch-1", figure: "msPerTokenMedian" },
-      better: "lower",
-      decides: true,
-    },
-  ];
-  if (largest !== undefined) {
-    const figure = largest.startsWith("batch-")
-      ? "outputTokensPerSecond"
-      : "offlineTokensPerSecond";
-    objectives.push({
-      id: "throughput",
-      title: `many users (tokens per second, ${settingTitle(largest)})`,
-      place: { experiment: "throughput", setting: largest, figure },
-      better: "higher",
-      decides: true,
-    });
-  }
-  for (const setting of serving) {
-    objectives.push({
-      id: `ttft/${setting}`,
-      title: `the first token ${atRate(setting)} (TTFT)`,
-      place: { experiment: "serving", setting, figure: "ttftMsMedian" },
-      better: "lower",
-      decides: true,
-    });
-    objectives.push({
-      id: `itl/${setting}`,
-      title: `the stream ${atRate(setting)} (ITL)`,
-      place: { experiment: "serving", setting, figure: "itlMsMedian" },
-      better: "lower",
-      decides: true,
-    });
-  }
-  objectives.push({
-    id: "memory",
-    title: "memory (weights as loaded)",
-    place: { experiment: "memory", setting: "loaded", figure: "weightBytes" },
-    better: "lower",
-    decides: false,
-  });
-  return objectives;
-}
-
-function atRate(setting: string): string {
-  return setting === "rate-inf" ? "when saturated" : `at ${settingTitle(setting)}`;
-}
-
-interface Ranked {
+/** An objective with its share of the traffic. */
+interface Weighted {
   readonly objective: Objective;
-  readonly best: string;
-  readonly second: string;
-  readonly clear: boolean;
-  readonly finding: Finding;
+  readonly weight: number;
 }
 
-/** Best and runner-up of one objective; undefined when fewer than two rows were measured. */
-function rank(run: Run, rows: readonly string[], objective: Objective): Ranked | undefined {
-  const { place, better } = objective;
-  const measured = rows.flatMap((label) => {
-    const value = usable(run, label, place) ? figureOf(run, label, place) : undefined;
-    return value === undefined || value.value <= 0 ? [] : [{ label, value }];
-  });
-  const sign = better === "lower" ? 1 : -1;
-  measured.sort((a, b) => sign * (a.value.value - b.value.value));
-  const [first, next] = measured;
-  if (first === undefined || next === undefined) return undefined;
-  const ratio = advantage(run, first.label, next.label, objective);
-  const clear = isClear(ratio) || place.experiment === "memory";
-  const finding: Finding = {
-    id: `best/${objective.id}`,
-    claim: clear
-      ? `Best for ${objective.title}: ${first.label}, ${asRatio(ratio)} better than ${next.label}.`
-      : `Undecided for ${objective.title}: ${first.label} leads ${next.label} by ${asRatio(ratio)}, ${ratio.n < 2 ? "and one run a cell does not tell differences below 5 % apart" : "and the interval includes no difference"}.`,
-    verdict: clear ? "yes" : "undecided",
-    numbers: {
-      [first.label]: quantity(first.value, unitOf(place)),
-      [next.label]: quantity(next.value, unitOf(place)),
-    },
-    evidence: [first, next].flatMap(({ label }) => evidenceOf(run, label, place)),
+export function recommend(
+  run: Run,
+  crossovers: readonly RowCrossover[],
+  requirements: Requirements = requirementsOf(run),
+): Recommendation {
+  const judged = rowsOf(run).map((label) => eligibilityOf(run, label, requirements));
+  const rows = judged.filter(({ out }) => out === undefined).map(({ label }) => label);
+  const excluded = judged.flatMap(({ out }) => out ?? []);
+  const ranked = objectivesOf(run).flatMap((objective) => rank(run, rows, objective) ?? []);
+  const weighted = weightsOf(run, rows, ranked, requirements);
+  const [first, second] = order(run, rows, weighted);
+  const caveats = [...excluded, ...caveatsOf(run)];
+  const shared = { objectives: ranked.map(({ finding }) => finding), runnerUp: second };
+  if (first === undefined || second === undefined) {
+    return { ...shared, ...alone(run, rows, excluded), margin: undefined, caveats, flips: [] };
+  }
+  const margin = marginOf(run, first, second, weighted);
+  const open = judged.find(({ label }) => label === first)?.open;
+  const clear = isClear(margin);
+  return {
+    ...shared,
+    label: first,
+    margin,
+    verdict: clear && open === undefined ? "yes" : "undecided",
+    answer: answerOf(run, { first, second, margin, clear, open, weighted, ranked }),
+    caveats,
+    flips: flipsOf(run, first, second, ranked, crossovers),
   };
-  return { objective, best: first.label, second: next.label, clear, finding };
 }
 
-/** Cells that failed a validity gate do not decide anything. */
-function usable(run: Run, label: string, place: FigurePlace): boolean {
-  return run.results.every(({ quantlab: { key, validity } }) => {
-    const here =
-      key.format === label && key.experiment === place.experiment && key.setting === place.setting;
-    return !here || validity.valid;
+/** Each kind of traffic has its share; its objectives divide it. Only what all rows measured counts. */
+function weightsOf(
+  run: Run,
+  rows: readonly string[],
+  ranked: readonly Ranked[],
+  { traffic }: Requirements,
+): Weighted[] {
+  const shared = ranked
+    .map(({ objective }) => objective)
+    .filter(({ place }) => rows.every((label) => isUsable(run, label, place)));
+  return trafficKinds.flatMap((kind: TrafficKind) => {
+    const members = shared.filter((objective) => objective.traffic === kind);
+    const share = traffic === undefined ? 1 : (traffic[kind] ?? 0);
+    return members
+      .map((objective) => ({ objective, weight: share / members.length }))
+      .filter(({ weight }) => weight > 0);
   });
 }
 
-/** How many times better the first is: above 1 by construction. */
-function advantage(run: Run, first: string, next: string, { place, better }: Objective): Interval {
-  const { a, b } = pairsOf(run, first, next, place);
-  if (a.length > 0) return better === "lower" ? pairedRatio(b, a) : pairedRatio(a, b);
-  const [x, y] = [figureOf(run, first, place)?.value ?? 1, figureOf(run, next, place)?.value ?? 1];
-  return { value: better === "lower" ? y / x : x / y, n: 1, low: undefined, high: undefined };
+/** Rows from best to worst; none without two rows and something to rank them by. */
+function order(run: Run, rows: readonly string[], weighted: readonly Weighted[]): string[] {
+  const [reference] = rows;
+  if (reference === undefined || rows.length < 2 || weighted.length === 0) return [];
+  const scored = rows.map((label) => ({
+    label,
+    score: label === reference ? 0 : Math.log(marginOf(run, label, reference, weighted).value),
+  }));
+  return scored.toSorted((a, b) => b.score - a.score).map(({ label }) => label);
 }
 
-function isClear({ value, low }: Interval): boolean {
-  return low === undefined ? value >= smallestClearRatio : low > 1;
-}
-
-function unitOf({ figure }: FigurePlace): string {
-  if (figure.endsWith("Bytes")) return "B";
-  return figure.includes("Ms") || figure.startsWith("ms") ? "ms" : "tok/s";
-}
-
-const budgetSchema = z.object({
-  budget: z
-    .object({ memoryGb: z.number().optional(), accuracyDrop: z.number().optional() })
-    .optional(),
-});
-
-/** Why a row is out of the budget of the configuration; undefined when it is not. */
-export function breaksBudget(run: Run, label: string): string | undefined {
-  const budget = budgetSchema.safeParse(run.manifest.config).data?.budget;
-  const memory = { experiment: "memory", setting: "loaded", figure: "weightBytes" };
-  const bytes = figureOf(run, label, memory)?.value;
-  if (budget?.memoryGb !== undefined && bytes !== undefined && bytes > budget.memoryGb * 1e9) {
-    return `${label} is out: its weights take ${asText(bytes / 1e9)} GB, the budget is ${budget.memoryGb} GB.`;
+/**
+ * How many times better one row is than another: the geometric mean over the traffic mix, by repeat;
+ * the interval is that of the repeats, which pairs both rows of each.
+ */
+function marginOf(run: Run, a: string, b: string, weighted: readonly Weighted[]): Interval {
+  const gains = weighted.map(({ objective: { place, better }, weight }) => {
+    const pairs = pairsOf(run, a, b, place);
+    const sign = better === "lower" ? -1 : 1;
+    const logs = pairs.a.map((value, i) => sign * Math.log(value / (pairs.b[i] ?? Number.NaN)));
+    return { weight, logs };
+  });
+  const total = weighted.reduce((sum, { weight }) => sum + weight, 0);
+  const repeats = Math.min(...gains.map(({ logs }) => logs.length));
+  const ofRepeat = (repeat: number) =>
+    gains.reduce((sum, { weight, logs }) => sum + weight * (logs[repeat] ?? 0), 0) / total;
+  if (repeats < 2) {
+    const value = gains.reduce((sum, { weight, logs }) => sum + weight * mean(logs), 0) / total;
+    return { value: Math.exp(value), n: 1, low: undefined, high: undefined };
   }
-  const accuracy = { experiment: "accuracy", setting: "gsm8k", figure: "accuracy" };
-  const [reference] = rowsOf(run);
-  const base = figureOf(run, reference ?? "", accuracy)?.value;
-  const own = figureOf(run, label, accuracy)?.value;
-  if (budget?.accuracyDrop === undefined || base === undefined || own === undefined) {
-    return undefined;
-  }
-  return base - own > budget.accuracyDrop
-    ? `${label} is out: it loses ${asText(100 * (base - own))} points, the budget is ${asText(100 * budget.accuracyDrop)}.`
-    : undefined;
+  const found = meanInterval(Array.from({ length: repeats }, (_, repeat) => ofRepeat(repeat)));
+  const exp = (x: number | undefined) => (x === undefined ? undefined : Math.exp(x));
+  return { value: Math.exp(found.value), n: repeats, low: exp(found.low), high: exp(found.high) };
 }
 
-function answerOf(
-  label: string | undefined,
-  certain: boolean,
-  deciding: readonly Ranked[],
-): string {
-  if (deciding.length === 0) {
-    return "Undecided: fewer than two formats have valid figures for the same cell.";
+/** One row left, or none, or nothing to compare by. */
+function alone(
+  run: Run,
+  rows: readonly string[],
+  excluded: readonly string[],
+): Pick<Recommendation, "label" | "verdict" | "answer"> {
+  const [only] = rows;
+  if (only === undefined) {
+    return {
+      label: undefined,
+      verdict: "undecided",
+      answer: `No format meets the requirements: ${excluded.join(" ")}`,
+    };
   }
-  if (label !== undefined) {
-    return certain
-      ? `Serve ${label}: it is best for every measured objective.`
-      : `${label} leads for every measured objective, but not always by more than the noise.`;
+  if (rows.length === 1 && excluded.length > 0) {
+    return {
+      label: only,
+      verdict: "yes",
+      answer: `Serve ${only}: it is the only format of this run that meets the requirements.`,
+    };
   }
-  const parts = deciding
-    .map(({ best }) => best)
-    .filter(unique)
-    .map((row) => {
-      const titles = deciding
-        .filter(({ best }) => best === row)
-        .map(({ objective }) => objective.title.replace(/ \(.*/, ""))
-        .filter(unique);
-      return `${row} for ${titles.join(", ")}`;
-    });
-  return `It depends on the load: ${parts.join("; ")}.`;
+  const reason =
+    rowsOf(run).length < 2
+      ? "this run has one format"
+      : "fewer than two formats have valid figures for the same cell";
+  return { label: undefined, verdict: "undecided", answer: `Undecided: ${reason}.` };
 }
 
-function unique(value: string, index: number, all: readonly string[]): boolean {
-  return all.indexOf(value) === index;
+interface Answer {
+  readonly first: string;
+  readonly second: string;
+  readonly margin: Interval;
+  readonly clear: boolean;
+  readonly open: string | undefined;
+  readonly weighted: readonly Weighted[];
+  readonly ranked: readonly Ranked[];
+}
+
+function answerOf(run: Run, found: Answer): string {
+  const { first, second, margin, clear, open, weighted, ranked } = found;
+  const kinds = new Set(weighted.map(({ objective }) => objective.traffic)).size;
+  const over = kinds === 1 ? "for this traffic" : `over the ${kinds} kinds of traffic measured`;
+  const lead = `${asRatio(margin)} ${second}, ${over}`;
+  if (!clear) return `Undecided: ${first} leads, ${lead}. ${moreRepeats(run, found)}`;
+  const split = splitOf(weighted, ranked, first);
+  if (open !== undefined)
+    return `${first} leads, ${lead}${split}, but its accuracy is open. ${open}`;
+  return `Serve ${first}: ${lead}${split}.`;
+}
+
+/** Where other rows are best: the mix decides, and a reader with another mix should know. */
+function splitOf(weighted: readonly Weighted[], ranked: readonly Ranked[], first: string): string {
+  const counted = new Set(weighted.map(({ objective }) => objective.id));
+  const others = ranked.filter(
+    ({ objective, best }) => counted.has(objective.id) && best !== first,
+  );
+  if (others.length === 0) return ", and best in each";
+  const parts = others.map(
+    ({ objective, best }) => `${best} for ${objective.title.replace(/ \(.*/, "")}`,
+  );
+  return `, though others are better alone: ${parts.join(", ")}`;
+}
+
+/** Repeats at which the margin's interval would leave 1 behind, if spread and margin stay. */
+function moreRepeats(run: Run, { first, second, margin, weighted }: Answer): string {
+  const { n, low, high, value } = margin;
+  if (n < 2 || low === undefined || high === undefined) {
+    return "One run a cell does not tell differences below 5 % apart: three repeats (`--repeats 3`) give an interval.";
+  }
+  const half = Math.log(high / low) / 2;
+  const needed = Math.ceil(n * (half / Math.max(1e-6, Math.log(value))) ** 2);
+  if (needed > 50) {
+    return `${first} and ${second} are alike here: no practical number of repeats would tell them apart over ${weighted.length} figures of ${rowsOf(run).length} formats.`;
+  }
+  return `About ${Math.max(1, needed - n)} more repeats would decide it.`;
 }
 
 function caveatsOf(run: Run): string[] {
@@ -247,19 +212,11 @@ function caveatsOf(run: Run): string[] {
   const invalid = cells.filter(({ status, validity }) => status === "done" && !validity.valid);
   if (invalid.length > 0) {
     caveats.push(
-      `${invalid.length} of ${cells.length} cells failed a validity gate and decide nothing.`,
+      `${asText(invalid.length)} of ${cells.length} cells failed a validity gate and decide nothing.`,
     );
   }
-  const failed = cells.filter(({ status }) => status === "failed");
-  if (failed.length > 0) caveats.push(`${failed.length} of ${cells.length} cells failed.`);
   if (run.manifest.cells.every(({ repeat }) => repeat === 0)) {
     caveats.push("Every cell was run once: differences have no interval.");
   }
   return caveats;
-}
-
-function flipOf(crossover: RowCrossover): string | undefined {
-  const { measured, label, reference } = crossover;
-  if (measured === undefined || measured.kind === "none") return undefined;
-  return `Batch size: ${label} and ${reference} change places at batch ${crossoverText(crossover)}.`;
 }

@@ -68,5 +68,6 @@ export function significant(value: number, digits: number): string {
   if (!Number.isFinite(value)) return String(value);
   if (value === 0) return "0";
   const magnitude = Math.floor(Math.log10(Math.abs(value)));
-  return value.toFixed(Math.max(0, digits - 1 - magnitude));
+  // toFixed knows no more than 100 digits.
+  return value.toFixed(Math.min(100, Math.max(0, digits - 1 - magnitude)));
 }

@@ -1,0 +1,115 @@
+/** The conditions under which another row would be the answer: load, batch, memory, accuracy, device. */
+import { referenceRuns } from "../results/reference.ts";
+import type { Run } from "../results/run.ts";
+import { deviceByName } from "../roofline/devices.ts";
+import { forecast } from "../roofline/forecast.ts";
+import { figureOf, lengthsOf, rowsOf } from "./cells.ts";
+import { crossoverText } from "./crossover-text.ts";
+import type { RowCrossover } from "./crossovers.ts";
+import { engineOfRuns } from "./fit.ts";
+import { advantage, type Ranked } from "./objectives.ts";
+import { asRatio, asText } from "./wording.ts";
+
+export function flipsOf(
+  run: Run,
+  first: string,
+  second: string,
+  ranked: readonly Ranked[],
+  crossovers: readonly RowCrossover[],
+): string[] {
+  return [
+    ...trafficFlips(run, first, ranked),
+    ...crossoverFlips(first, crossovers),
+    ...memoryFlip(run, first),
+    ...accuracyFlip(run, first, second),
+    ...deviceFlip(run, first),
+  ];
+}
+
+/** A mix that is all of one kind, where another row is clearly best at that. */
+function trafficFlips(run: Run, first: string, ranked: readonly Ranked[]): string[] {
+  return ranked
+    .filter(
+      ({ objective, best, clear }) => objective.traffic !== undefined && best !== first && clear,
+    )
+    .map(({ objective, best }) => {
+      const ratio = advantage(run, best, first, objective);
+      return `Load: if ${objective.title} is all that counts, ${best} is ${asRatio(ratio)} better.`;
+    });
+}
+
+function crossoverFlips(first: string, crossovers: readonly RowCrossover[]): string[] {
+  return crossovers
+    .filter(
+      ({ metric, label, reference }) =>
+        metric === "throughput" && [label, reference].includes(first),
+    )
+    .flatMap((crossover) => {
+      const { measured, label, reference } = crossover;
+      if (measured === undefined || measured.kind === "none") return [];
+      return [
+        `Batch size: ${label} and ${reference} change places at batch ${crossoverText(crossover)}.`,
+      ];
+    });
+}
+
+function memoryFlip(run: Run, first: string): string[] {
+  const place = { experiment: "memory", setting: "loaded", figure: "weightBytes" };
+  const sizes = rowsOf(run).flatMap((label) => {
+    const bytes = figureOf(run, label, place)?.value;
+    return bytes === undefined ? [] : [{ label, bytes }];
+  });
+  const own = sizes.find(({ label }) => label === first);
+  const smallest = sizes.toSorted((a, b) => a.bytes - b.bytes)[0];
+  if (own === undefined || smallest === undefined || smallest.label === first) return [];
+  return [
+    `Memory: with room for less than ${asText(own.bytes / 1e9)} GB of weights, ${smallest.label} (${asText(smallest.bytes / 1e9)} GB) is what fits; a longer context fits it sooner too.`,
+  ];
+}
+
+function accuracyFlip(run: Run, first: string, second: string): string[] {
+  const [reference] = rowsOf(run);
+  if (first === reference) return [];
+  const of = (label: string) =>
+    figureOf(run, label, { experiment: "accuracy", setting: "gsm8k", figure: "accuracy" })?.value;
+  const [base, own] = [of(reference ?? ""), of(first)];
+  if (base === undefined || own === undefined) {
+    return [
+      `Accuracy: it was not measured here; a loss beyond what you accept rules ${first} out.`,
+    ];
+  }
+  const loss = 100 * (base - own);
+  if (loss <= 0) return [];
+  const next = second === reference ? second : `${second} or ${reference}`;
+  return [`Accuracy: if a loss of ${asText(loss)} points of GSM8K is too much, ${next}.`];
+}
+
+/** Where a datacentre's GPU would answer otherwise than this machine, by the roofline. */
+const elsewhere = ["h100-sxm", "a100-sxm", "l40s"] as const;
+
+function deviceFlip(run: Run, first: string): string[] {
+  const engine = engineOfRuns(referenceRuns, "published");
+  const lengths = lengthsOf(run, "throughput") ?? lengthsOf(run, "latency");
+  const models = rowsOf(run).flatMap((label) => {
+    const model = run.manifest.traffic?.[label];
+    return model === undefined ? [] : [{ ...model, format: label }];
+  });
+  if (run.manifest.published !== undefined || !engine || !lengths || models.length < 2) return [];
+  const others = elsewhere.flatMap((name) => {
+    const device = deviceByName(name);
+    const { rows } = forecast({
+      models,
+      device,
+      engine,
+      ...lengths,
+      batches: [64],
+      memoryUtilization: 0.9,
+    });
+    const speed = (row: (typeof rows)[number]) => row.cells[0]?.outputTokensPerSecond ?? 0;
+    const best = rows.toSorted((a, b) => speed(b) - speed(a))[0];
+    return best === undefined || best.format === first ? [] : [`${best.format} on ${device.title}`];
+  });
+  return others.length === 0
+    ? []
+    : [`Device: by the roofline, at batch 64 the most tokens come from ${others.join(", ")}.`];
+}
