@@ -72,6 +72,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./slurm-task.ts")).slurmTaskCommand(),
   },
   {
+    name: "import",
+    summary: "result files of vllm bench serve, GuideLLM or AIPerf into a run folder",
+    load: async () => (await import("./import.ts")).importCommand(),
+  },
+  {
     name: "mock-server",
     summary: "answers with a given TTFT and ITL: measures the load generator itself",
     load: async () => (await import("./mock-server.ts")).mockServerCommand(),
