@@ -1,6 +1,7 @@
 /** Everything that is concluded from one run, as data for the terminal, the page and Markdown. */
 import type { Run } from "../results/run.ts";
 import { cellPath } from "../results/run.ts";
+import { type Answer, answersOf } from "./answers.ts";
 import { type BoundCell, boundCells, boundFinding } from "./bound.ts";
 import { crossoverFinding, crossoverTable } from "./crossover-text.ts";
 import { type RowCrossover, rowCrossovers } from "./crossovers.ts";
@@ -28,6 +29,8 @@ export interface Analysis {
   readonly tables: readonly Table[];
   readonly findings: readonly Finding[];
   readonly recommendation: Recommendation;
+  /** To the three questions of the lab. */
+  readonly answers: readonly Answer[];
   readonly crossovers: readonly RowCrossover[];
   readonly bounds: readonly BoundCell[];
   /** undefined without decode cells or ceilings. */
@@ -62,6 +65,7 @@ export function analyzeRun(run: Run, requirements: Requirements = requirementsOf
       ...publishedFindings(run),
     ],
     recommendation,
+    answers: answersOf(run, crossovers),
     crossovers,
     bounds,
     predictions: predicted,

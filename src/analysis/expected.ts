@@ -12,6 +12,7 @@ import {
 import { rowRatio } from "./compare.ts";
 import type { Finding, Table } from "./finding.ts";
 import type { Interval } from "./interval.ts";
+import { accuracyComparisons } from "./row-accuracy.ts";
 import { asRatio, asText } from "./wording.ts";
 
 /** An expected range of a ratio to the first row, or of a value. */
@@ -135,10 +136,22 @@ const expectations: readonly Expectation[] = [
   },
 ];
 
-/** Accuracy expectations: they stay open until an accuracy cell is done. */
-const accuracyTexts = [
-  ["fp8-accuracy", "FP8 is within 0.5 points of BF16 on GSM8K"],
-  ["awq-accuracy", "AWQ loses 1 to 5 points on GSM8K"],
+/** Accuracy expectations as ranges of the change in points; open until both rows answered the same. */
+const accuracyExpectations = [
+  {
+    id: "fp8-accuracy",
+    format: "fp8",
+    text: "FP8 is within 0.5 points of BF16 on GSM8K",
+    low: -0.5,
+    high: 0.5,
+  },
+  {
+    id: "awq-accuracy",
+    format: "awq",
+    text: "AWQ loses 1 to 5 points on GSM8K",
+    low: -5,
+    high: -1,
+  },
 ] as const;
 
 export function expectedFindings(run: Run): Finding[] {
@@ -149,10 +162,13 @@ export function expectedFindings(run: Run): Finding[] {
       const measured = expectation.measure(run);
       return measured === undefined ? [] : [judge(expectation, measured)];
     });
-  return [...judged, ...openAccuracy(run)];
+  return [...judged, ...accuracyJudged(run)];
 }
 
-function judge({ id, text, low, high }: Expectation, measured: Measured): Finding {
+function judge(
+  { id, text, low, high }: Pick<Expectation, "id" | "text" | "low" | "high">,
+  measured: Measured,
+): Finding {
   const { value } = measured;
   const inside = (x: number) => low <= x && x <= high;
   const straddles =
@@ -176,17 +192,35 @@ function judge({ id, text, low, high }: Expectation, measured: Measured): Findin
   };
 }
 
-function openAccuracy(run: Run): Finding[] {
-  const cells = run.results.filter(({ quantlab }) => quantlab.key.experiment === "accuracy");
-  if (cells.some(({ quantlab }) => quantlab.status === "done")) return [];
-  const reason = cells[0]?.quantlab.reason ?? "no accuracy cell in this run";
-  return accuracyTexts.map(([id, text]) => ({
-    id: `expected/${id}`,
-    claim: `Expected: ${text}. Not measured: ${reason}.`,
-    verdict: "undecided" as const,
-    numbers: {},
-    evidence: [],
-  }));
+/** The paired difference against the expected range; its interval may hold both sides of an end. */
+function accuracyJudged(run: Run): Finding[] {
+  const compared = accuracyComparisons(run);
+  const cell = run.results.find(({ quantlab }) => quantlab.key.experiment === "accuracy");
+  const reason = cell?.quantlab.reason ?? "no accuracy figures that can be paired";
+  return accuracyExpectations
+    .filter(({ format }) => rowOf(run, format) !== undefined)
+    .map((expectation): Finding => {
+      const row = rowOf(run, expectation.format);
+      const found = compared.find(({ label }) => label === row);
+      if (found === undefined) {
+        return {
+          id: `expected/${expectation.id}`,
+          claim: `Expected: ${expectation.text}. Not measured: ${reason.replace(/^not measured: /, "")}.`,
+          verdict: "undecided",
+          numbers: {},
+          evidence: [],
+        };
+      }
+      const { value, n, low, high } = found.difference;
+      const points = (x: number | undefined) => (x === undefined ? undefined : 100 * x);
+      const place = { experiment: "accuracy", setting: "gsm8k", figure: "accuracy" };
+      return judge(expectation, {
+        value: { value: 100 * value, n, low: points(low), high: points(high) },
+        text: `${asText(100 * value)} points (${asText(points(low) ?? 0)} to ${asText(points(high) ?? 0)})`,
+        unit: "points",
+        evidence: [found.reference, found.label].flatMap((label) => evidenceOf(run, label, place)),
+      });
+    });
 }
 
 /** Expectation, measurement and verdict side by side. */

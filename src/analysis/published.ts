@@ -69,7 +69,11 @@ function roundSizes(run: Run): Finding[] {
       : [{ label, text: `${label} ${asText(exact / 1e9)} GB instead of ${asText(stated / 1e9)}` }];
   });
   if (wrong.length === 0) return [];
-  const claim = `The published weight sizes are round figures. As stored, with a 16-bit head and embeddings and with scales: ${wrong.map(({ text }) => text).join(", ")}. "4-bit is four times smaller" is wrong for this model: it is 2.8 times.`;
+  const exactOf = (label: string) => run.manifest.traffic?.[label]?.weights.totalBytes ?? 0;
+  const [first] = rowsOf(run);
+  const least = Math.min(...wrong.map(({ label }) => exactOf(label)));
+  const smaller = `"4-bit is four times smaller" is wrong for this model: it is ${asText(exactOf(first ?? "") / least)} times.`;
+  const claim = `The published weight sizes are round figures. As stored, with a 16-bit head and embeddings and with scales: ${wrong.map(({ text }) => text).join(", ")}. ${smaller}`;
   const evidence = wrong.flatMap(({ label }) => evidenceOf(run, label, place));
   return [finding("weight-sizes", claim, "no", evidence)];
 }

@@ -206,7 +206,8 @@ function caveatsOf(run: Run): string[] {
   const accuracy = cells.filter(({ key }) => key.experiment === "accuracy");
   const caveats: string[] = [];
   if (!accuracy.some(({ status }) => status === "done")) {
-    const reason = accuracy[0]?.reason ?? "this run has no accuracy cell";
+    const reason =
+      accuracy[0]?.reason?.replace(/^not measured: /, "") ?? "this run has no accuracy cell";
     caveats.push(`Accuracy is not part of this answer: ${reason}.`);
   }
   const invalid = cells.filter(({ status, validity }) => status === "done" && !validity.valid);

@@ -10,7 +10,8 @@ export function renderMarkdown(runs: readonly Run[]): string {
 }
 
 function runMarkdown(run: Run): string {
-  const { recommendation, tables, incidents } = analyzeRun(run);
+  const { recommendation, tables, incidents, findings, answers } = analyzeRun(run);
+  const told = findings.filter(({ id }) => /^(trap|accuracy|published|prediction)\//.test(id));
   const list = (items: readonly string[]) => items.map((item) => `- ${escapeMarkdown(item)}\n`);
   const [results, ...others] = tables;
   const failed = incidents.map(({ path, kind, reason }) => `${path}: ${kind} (${reason})`);
@@ -20,6 +21,13 @@ function runMarkdown(run: Run): string {
     results === undefined ? "" : `${tableMarkdown(results)}\n`,
     ...list(recommendation.objectives.map(({ claim }) => claim)),
     ...list(recommendation.caveats),
+    ...list(recommendation.flips),
+    ...answers.map(
+      ({ question, sentences }) =>
+        `\n**${escapeMarkdown(question)}** ${escapeMarkdown(sentences.join(" "))}\n`,
+    ),
+    told.length === 0 ? "" : "\n### Findings\n\n",
+    ...list(told.map(({ claim }) => claim)),
     ...others.map((table) => `\n### ${table.title}\n\n${tableMarkdown(table)}`),
     failed.length === 0 ? "" : "\n### Cells without valid figures\n\n",
     ...list(failed),

@@ -72,6 +72,7 @@ async function runSection(entry: ReportedRun, id: string): Promise<Html> {
 ${verdict(entry)}
 <h2>Result</h2>
 ${results === undefined ? undefined : tableHtml(transposed(results), link)}
+${answers(entry, link)}
 <h2>Figures</h2>
 ${await figures(entry, id, link)}
 <h2>Findings</h2>
@@ -101,6 +102,16 @@ ${list(
 ${list("Not in this answer", caveats)}
 ${list("What would change it", flips)}
 </div>`;
+}
+
+function answers({ analysis }: ReportedRun, link: Linker): Html | undefined {
+  if (analysis.answers.length === 0) return undefined;
+  const items = analysis.answers.map(
+    ({ question, sentences, evidence: paths }) => html`<h3>${question}</h3>
+<p>${sentences.join(" ")}</p>${pathLinks(paths, link)}
+`,
+  );
+  return html`<h2>Answers</h2>${items}`;
 }
 
 async function figures(
@@ -152,6 +163,10 @@ function mark({ id, verdict: word }: Finding): Html | undefined {
 
 /** Links to the cells behind a claim. */
 function evidence({ evidence: paths }: Finding, link: Linker): Html | undefined {
+  return pathLinks(paths, link);
+}
+
+function pathLinks(paths: readonly string[], link: Linker): Html | undefined {
   if (paths.length === 0) return undefined;
   const items = paths.map((path) => {
     const href = link([path]);
