@@ -15,6 +15,7 @@ import { publishedFindings } from "./published.ts";
 import { type Recommendation, recommend } from "./recommend.ts";
 import { resultTable } from "./result-table.ts";
 import { accuracyFindings } from "./row-accuracy.ts";
+import { serversTable } from "./servers.ts";
 import { trapFindings } from "./traps.ts";
 
 /** A cell whose figures are missing or may not be used. */
@@ -46,6 +47,7 @@ export function analyzeRun(run: Run, requirements: Requirements = requirementsOf
   const diagnoses = diagnose(run, predicted?.cells ?? []);
   const crossovers = rowCrossovers(run, predicted?.engine);
   const expected = expectedFindings(run);
+  const servers = serversTable(run);
   const recommendation = recommend(run, crossovers, requirements);
   return {
     tables: [
@@ -53,6 +55,7 @@ export function analyzeRun(run: Run, requirements: Requirements = requirementsOf
       ...(crossovers.length === 0 ? [] : [crossoverTable(crossovers)]),
       ...(diagnoses.length === 0 ? [] : [predictionTable(diagnoses)]),
       ...(expected.length === 0 ? [] : [expectedTable(expected)]),
+      ...(servers === undefined ? [] : [servers]),
     ],
     findings: [
       ...recommendation.objectives,

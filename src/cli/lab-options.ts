@@ -13,6 +13,8 @@ export interface LabOptions {
   readonly formats?: readonly string[];
   readonly target?: string;
   readonly baseUrl?: string;
+  readonly vllmCommand?: string;
+  readonly tensorParallelSize?: number;
   readonly threads?: number;
   readonly seed?: number;
   readonly repeats?: number;
@@ -33,6 +35,8 @@ export function addLabFlags(command: Command): Command {
     .option("--formats <list>", `of ${namesOf(formats).join(",")}`, commaSeparated)
     .addOption(new Option("--target <name>", "what serves the model").choices(namesOf(targets)))
     .option("--base-url <url>", "of the server, for --target endpoint")
+    .option("--vllm-command <program>", "the vllm to start, for --target vllm (default: vllm)")
+    .option("--tensor-parallel-size <n>", "GPUs that share each layer, for vllm", positiveInteger)
     .option("--threads <n>", "threads of the embedded server (default: all cores)", positiveInteger)
     .option("--repeats <n>", "times that every cell is measured", positiveInteger)
     .option("--seed <n>", "of prompts, arrivals and dummy weights", wholeNumber)
@@ -46,6 +50,8 @@ export function draftOf(file: string | undefined, options: LabOptions): LabDraft
     formats: options.formats,
     target: options.target ?? (options.baseUrl === undefined ? undefined : "endpoint"),
     baseUrl: options.baseUrl,
+    vllmCommand: options.vllmCommand,
+    tensorParallelSize: options.tensorParallelSize,
     threads: options.threads,
     seed: options.seed,
     repeats: options.repeats,
@@ -60,6 +66,7 @@ export function draftOf(file: string | undefined, options: LabOptions): LabDraft
 /** Whether anything was said about what to measure; where runs lie and how they end is not that. */
 export function saysAnything(file: string | undefined, options: LabOptions): boolean {
   const { profile, model, formats: names, target, baseUrl, threads, seed, repeats } = options;
+  const { vllmCommand, tensorParallelSize } = options;
   const said = [file, profile, model, names, target, baseUrl, threads, seed, repeats];
-  return said.some((value) => value !== undefined);
+  return [...said, vllmCommand, tensorParallelSize].some((value) => value !== undefined);
 }

@@ -26,6 +26,7 @@ import { planRun } from "../experiments/plan.ts";
 import { writeReport } from "../report/write.ts";
 import type { Machine } from "../results/run.ts";
 import { loadRun } from "../results/store.ts";
+import { isHubId } from "../targets/vllm/model-files.ts";
 import { writeFileAtomic } from "../results/atomic-file.ts";
 import { draftOf, type LabOptions } from "./lab-options.ts";
 import { measureMachine } from "./machine.ts";
@@ -113,6 +114,7 @@ async function freeze(
   const draft = draftOf(file, options);
   const machine = measureMachine(draft.threads);
   const config = chooseModel(draft, machine);
+  requireSharedModel(config);
   const now = new Date(systemClock.wallMs());
   const name = runName(config, now);
   const folder = resolve(options.out, name);
@@ -131,6 +133,18 @@ async function freeze(
   });
   progress.event(`${relative(".", folder)}: the plan is frozen in ${slurmManifestFile}`);
   return folder;
+}
+
+/** A node would have to download it, twelve times at once, and most nodes have no network. */
+function requireSharedModel(config: LabConfig): void {
+  if (!isHubId(config.model)) return;
+  throw new QuantlabError(
+    "usage",
+    `over Slurm the model is a folder, not the hub id ${config.model}`,
+    {
+      hint: `download it to the shared file system: \`hf download ${config.model} --local-dir DIR\`, and give DIR as model`,
+    },
+  );
 }
 
 function planType(config: LabConfig, slurm: SlurmFile, gpuType: string, machine: Machine) {

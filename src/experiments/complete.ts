@@ -12,6 +12,9 @@ export interface LabOverrides {
   readonly formats?: readonly string[] | undefined;
   readonly target?: string | undefined;
   readonly baseUrl?: string | undefined;
+  /** The program alone; lab.yaml takes words too. */
+  readonly vllmCommand?: string | undefined;
+  readonly tensorParallelSize?: number | undefined;
   readonly threads?: number | undefined;
   readonly seed?: number | undefined;
   readonly repeats?: number | undefined;
@@ -26,11 +29,17 @@ const roundTo = 64;
 
 /** @throws usage on an override that names nothing we know */
 export function applyOverrides(draft: LabDraft, overrides: LabOverrides): LabDraft {
-  const { formats, target, ...rest } = overrides;
+  const { formats, target, vllmCommand, tensorParallelSize, ...rest } = overrides;
+  const vllm = {
+    ...draft.vllm,
+    ...(vllmCommand === undefined ? {} : { command: [vllmCommand] }),
+    ...(tensorParallelSize === undefined ? {} : { tensorParallelSize }),
+  };
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
   return {
     ...draft,
     ...given,
+    ...(Object.keys(vllm).length === 0 ? {} : { vllm }),
     ...(formats === undefined ? {} : { formats: formats.map(formatEntry) }),
     ...(target === undefined ? {} : { target: parseTarget(target) }),
   };

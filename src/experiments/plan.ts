@@ -5,7 +5,7 @@ import type { Machine } from "../results/run.ts";
 import type { LabConfig } from "./config.ts";
 import { costModel, type CostModel } from "./cost.ts";
 import type { PlannedCell, PlannedSetting } from "./experiment.ts";
-import { isHubId } from "../targets/vllm/model-files.ts";
+import { cachedSnapshot, isHubId } from "../targets/vllm/model-files.ts";
 import { experiments } from "./registry.ts";
 
 export type FormatEntry = LabConfig["formats"][number];
@@ -65,14 +65,19 @@ export function planRun(config: LabConfig, machine: Machine): Plan {
   };
 }
 
-/** Somebody else's server, and vLLM with a hub id, may serve a model that is not here. */
+/**
+ * Somebody else's server, and vLLM with a hub id, may serve a model that is not here; a hub id that
+ * is in the local cache is.
+ */
 function resolveForTarget(config: LabConfig): ResolvedModel | undefined {
+  if (config.target === "vllm" && isHubId(config.model)) {
+    const cached = cachedSnapshot(config.model);
+    return cached === undefined ? undefined : { ...resolveModel(cached), label: config.model };
+  }
   try {
     return resolveModel(config.model);
   } catch (error) {
-    const mayBeElsewhere =
-      config.target === "endpoint" || (config.target === "vllm" && isHubId(config.model));
-    if (mayBeElsewhere && error instanceof QuantlabError) return undefined;
+    if (config.target === "endpoint" && error instanceof QuantlabError) return undefined;
     throw error;
   }
 }

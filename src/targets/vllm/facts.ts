@@ -2,6 +2,7 @@
 import type { TargetFacts } from "../target.ts";
 import type { Gpu } from "../nvidia-smi.ts";
 import { factsOfLog, type LogFacts } from "./log-facts.ts";
+import type { VllmMetrics } from "./metrics.ts";
 import type { VllmModel } from "./model-files.ts";
 import type { VllmVersion } from "./version.ts";
 
@@ -17,6 +18,8 @@ export interface FactsInput {
   readonly environment: Readonly<Record<string, string>>;
   readonly logFile: string;
   readonly startMs: number;
+  /** undefined where /metrics does not answer. */
+  readonly metrics: VllmMetrics | undefined;
   readonly residentBytes: number | undefined;
   readonly peakResidentBytes: number | undefined;
 }
@@ -24,7 +27,15 @@ export interface FactsInput {
 /** Environment whose values are harmless and matter to a result; of the others only names are kept. */
 const shownVariables = /^(VLLM_|CUDA_VISIBLE|NCCL_|OMP_)/;
 
-export function vllmFacts(input: FactsInput): TargetFacts {
+/** Beside the common facts, what analysis looks for traps in. */
+export interface VllmFacts extends TargetFacts {
+  readonly capability: string | undefined;
+  readonly enforceEager: boolean | undefined;
+  readonly preemptions: number | undefined;
+  readonly prefixCacheHitRate: number | undefined;
+}
+
+export function vllmFacts(input: FactsInput): VllmFacts {
   const facts = factsOfLog(input.log);
   const { gpus, model, isCpu } = input;
   const gpu = gpus[0];
@@ -45,6 +56,11 @@ export function vllmFacts(input: FactsInput): TargetFacts {
         : kvCacheBytes / kvCacheTokens,
     peakMemoryBytes: isCpu ? input.peakResidentBytes : undefined,
     trained: model.trained,
+    capability: gpu?.capability,
+    // On a CPU there are no graphs to lose, but compilation is.
+    enforceEager: facts.cudaGraphs === undefined ? undefined : facts.cudaGraphs === "off",
+    preemptions: input.metrics?.preemptions,
+    prefixCacheHitRate: input.metrics?.prefixCacheHitRate,
     raw: {
       ...facts,
       weightSource: sourceOf(facts, weightBytes),
@@ -57,6 +73,7 @@ export function vllmFacts(input: FactsInput): TargetFacts {
       environment: shownEnvironment(input.environment),
       logFile: input.logFile,
       loadMs: input.startMs,
+      kvCacheUsage: input.metrics?.kvCacheUsage,
       ...(input.residentBytes === undefined
         ? {}
         : { memory: { residentBytes: input.residentBytes } }),

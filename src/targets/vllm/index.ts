@@ -24,6 +24,7 @@ import {
   type LaunchInput,
   vllmCommand,
 } from "./launch.ts";
+import { readVllmMetrics } from "./metrics.ts";
 import { modelFiles } from "./model-files.ts";
 import { probeVersion } from "./probe.ts";
 import { waitUntilServing } from "./readiness.ts";
@@ -197,6 +198,7 @@ function running(started: Started): RunningTarget {
         environment: started.environment,
         logFile: server.log.path,
         startMs: started.startMs,
+        metrics: await readVllmMetrics(baseUrl),
         residentBytes: residentBytes(members),
         peakResidentBytes: peakResidentBytes(members),
       });
