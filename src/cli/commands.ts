@@ -37,6 +37,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./chat.ts")).chatCommand(),
   },
   {
+    name: "quantize",
+    summary: "writes an FP8 or AWQ-INT4 checkpoint that we, vLLM and transformers load",
+    load: async () => (await import("./quantize.ts")).quantizeCommand(),
+  },
+  {
     name: "inspect",
     summary: "what a checkpoint holds: tensors, formats, bits per weight, bytes by group",
     load: async () => (await import("./inspect.ts")).inspectCommand(),
