@@ -173,14 +173,26 @@ export interface Kernels {
   searchLimits(
     ...matrix: [...ScaledMatrixArguments, gram: Float32Array, limit: Float32Array]
   ): void;
-  /** gram[g] += x_g transposed times x_g, over tokens, for each group of columns of x. */
-  addGram(
-    x: Uint16Array,
-    tokens: number,
-    columns: number,
-    groupSize: number,
-    gram: Float32Array,
+  /**
+   * Moves codes by single steps, in place, as long as the squared error of the outputs falls, block of
+   * columns by block: rounding to nearest is best for each weight alone, not for their sum.
+   * @param width of the Gram matrices [columns / width, width, width]; whole groups
+   */
+  descendCodes(
+    ...matrix: [
+      ...ScaledMatrixArguments,
+      width: number,
+      gram: Float32Array,
+      scale: Uint16Array,
+      zero: Uint8Array,
+      codes: Uint8Array,
+    ]
   ): void;
+  /**
+   * gram[b] += x_b transposed times x_b, over tokens, for each block of `width` columns of x; a
+   * multiple of 32, at most 512.
+   */
+  addGram(x: Uint16Array, tokens: number, columns: number, width: number, gram: Float32Array): void;
   /** sums[k] += |x[row, k]| over rows; with a group size, divided by the largest of its group + 1e-6. */
   addMagnitudes(
     x: Uint16Array,

@@ -92,12 +92,35 @@ void searchLimitsCall(const Napi::CallbackInfo& info) {
   searchLimits(matrix, rule, gram, limit);
 }
 
+// A width of Gram matrices: a multiple of 32 that divides the columns.
+std::size_t widthArgument(const Napi::CallbackInfo& info, std::size_t index, std::size_t columns) {
+  const auto width =
+      static_cast<std::size_t>(integerArgument(info, index, 32, static_cast<std::int64_t>(kMostGramWidth)));
+  if (width % 32 != 0 || columns % width != 0)
+    throw Napi::RangeError::New(info.Env(), "Gram matrices must be of a multiple of 32 columns that divides " +
+                                                std::to_string(columns));
+  return width;
+}
+
+void descendCodesCall(const Napi::CallbackInfo& info) {
+  const auto [matrix, rule] = scaledArguments(info);
+  const std::size_t groups = matrix.rows * (matrix.columns / rule.size);
+  const std::size_t width = widthArgument(info, 8, matrix.columns);
+  if (width % rule.size != 0)
+    throw Napi::RangeError::New(info.Env(), "a Gram matrix must cover whole groups");
+  const float* gram = sizedArgument<float>(info, 9, matrix.columns * width);
+  const auto* scale = sizedArgument<std::uint16_t>(info, 10, groups);
+  const auto* zero = sizedArgument<std::uint8_t>(info, 11, groups);
+  descendCodes(matrix, rule, width, gram, scale, zero,
+               sizedArgument<std::uint8_t>(info, 12, matrix.rows * matrix.columns));
+}
+
 void addGramCall(const Napi::CallbackInfo& info) {
   const std::size_t tokens = sizeArgument(info, 1, kMostRows);
   const std::size_t columns = sizeArgument(info, 2, kMostColumns);
   const auto* x = sizedArgument<std::uint16_t>(info, 0, tokens * columns);
-  const std::size_t groupSize = groupArgument(info, 3, columns);
-  addGram(x, tokens, columns, groupSize, sizedArgument<float>(info, 4, columns * groupSize));
+  const std::size_t width = widthArgument(info, 3, columns);
+  addGram(x, tokens, columns, width, sizedArgument<float>(info, 4, columns * width));
 }
 
 void addMagnitudesCall(const Napi::CallbackInfo& info) {
@@ -116,6 +139,7 @@ void exportQuantizers(Napi::Env env, Napi::Object exports) {
   exports.Set("quantizeInt4", Napi::Function::New(env, quantizeInt4Call, "quantizeInt4"));
   exports.Set("outputError", Napi::Function::New(env, outputErrorCall, "outputError"));
   exports.Set("searchLimits", Napi::Function::New(env, searchLimitsCall, "searchLimits"));
+  exports.Set("descendCodes", Napi::Function::New(env, descendCodesCall, "descendCodes"));
   exports.Set("addGram", Napi::Function::New(env, addGramCall, "addGram"));
   exports.Set("addMagnitudes", Napi::Function::New(env, addMagnitudesCall, "addMagnitudes"));
 }

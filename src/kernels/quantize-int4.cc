@@ -182,6 +182,49 @@ QUANTLAB_VARIANTS(float, bestLimit,
                    std::size_t first, const float* gram),
                   (matrix, rule, row, first, gram));
 
+// Moves codes of a block of groups by single steps where that makes e' G e smaller, G [width, width],
+// until none does or 8 passes are over.
+QUANTLAB_BODY void descendBlockBody(const ScaledMatrix& matrix, const GroupRule& rule, std::size_t row,
+                                    std::size_t first, std::size_t width, const float* gram,
+                                    const std::uint16_t* scale, const std::uint8_t* zero,
+                                    std::uint8_t* codes) {
+  float errors[kMostGramWidth];
+  float steps[kMostGramWidth];
+  float slope[kMostGramWidth] = {};  // G e
+  scaledRow(matrix, row, first, width, matrix.rowScale[row], errors);
+  for (std::size_t i = 0; i < width; i++) {
+    const float groupScale = f16ToFloat(scale[i / rule.size]);
+    const float quantized =
+        (static_cast<float>(codes[i]) - static_cast<float>(zero[i / rule.size])) * groupScale;
+    errors[i] = (quantized - errors[i]) / matrix.columnScale[first + i];
+    steps[i] = groupScale / matrix.columnScale[first + i];
+  }
+  for (std::size_t i = 0; i < width; i++)
+    for (std::size_t j = 0; j < width; j++) slope[j] += errors[i] * gram[i * width + j];
+  for (int pass = 0; pass < 8; pass++) {
+    bool moved = false;
+    for (std::size_t i = 0; i < width; i++) {
+      const float step = steps[i];
+      const float curvature = step * step * gram[i * width + i];
+      const float direction = slope[i] > 0 ? -1.0f : 1.0f;
+      const float change = 2.0f * step * direction * slope[i] + curvature;
+      const int next = codes[i] + static_cast<int>(direction);
+      // A thousandth of the curvature, so that rounding of the sums cannot make it go round in circles.
+      if (!(change < -1e-3f * curvature) || next < 0 || next > 15) continue;
+      codes[i] = static_cast<std::uint8_t>(next);
+      const float delta = step * direction;
+      for (std::size_t j = 0; j < width; j++) slope[j] += delta * gram[i * width + j];
+      moved = true;
+    }
+    if (!moved) break;
+  }
+}
+QUANTLAB_VARIANTS(void, descendBlock,
+                  (const ScaledMatrix& matrix, const GroupRule& rule, std::size_t row,
+                   std::size_t first, std::size_t width, const float* gram,
+                   const std::uint16_t* scale, const std::uint8_t* zero, std::uint8_t* codes),
+                  (matrix, rule, row, first, width, gram, scale, zero, codes));
+
 // gram += outer products of 16 tokens; x [kLanes, size]. Four rows of the result at a time.
 QUANTLAB_BODY void addOuterBody(const float* x, std::size_t size, float* gram) {
   for (std::size_t i = 0; i < size; i += 4) {
@@ -217,6 +260,21 @@ QUANTLAB_BODY void addRowMagnitudesBody(const bf16* x, std::size_t count, bool r
 QUANTLAB_VARIANTS(void, addRowMagnitudes,
                   (const bf16* x, std::size_t count, bool relative, float* sums),
                   (x, count, relative, sums));
+
+// Calls visit(row, block of columns) on all threads, rows of a block together: they share a Gram matrix.
+template <typename Visit>
+void forEachBlock(const ScaledMatrix& matrix, std::size_t width, const Visit& visit) {
+  constexpr std::size_t kBand = 64;
+  const std::size_t blocks = matrix.columns / width;
+  const std::size_t bands = (matrix.rows + kBand - 1) / kBand;
+  parallelFor(blocks * bands, 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t item = begin; item < end; item++) {
+      const std::size_t first = item % bands * kBand;
+      for (std::size_t row = first; row < std::min(first + kBand, matrix.rows); row++)
+        visit(row, item / bands);
+    }
+  });
+}
 
 // A BF16 matrix packed for the matmul.
 Weight packedBf16(const bf16* values, std::size_t rows, std::size_t columns) {
@@ -268,18 +326,23 @@ double outputError(const ScaledMatrix& matrix, const GroupRule& rule, const bf16
   return total;
 }
 
+void descendCodes(const ScaledMatrix& matrix, const GroupRule& rule, std::size_t width,
+                  const float* gram, const std::uint16_t* scale, const std::uint8_t* zero,
+                  std::uint8_t* codes) {
+  const std::size_t groups = matrix.columns / rule.size;
+  forEachBlock(matrix, width, [&](std::size_t row, std::size_t block) {
+    const std::size_t first = block * width;
+    const std::size_t group = row * groups + first / rule.size;
+    descendBlock(matrix, rule, row, first, width, gram + first * width, scale + group, zero + group,
+                 codes + row * matrix.columns + first);
+  });
+}
+
 void searchLimits(const ScaledMatrix& matrix, const GroupRule& rule, const float* gram, float* limit) {
   const std::size_t groups = matrix.columns / rule.size;
-  constexpr std::size_t kBand = 64;  // rows that share a Gram matrix while it is in the cache
-  const std::size_t bands = (matrix.rows + kBand - 1) / kBand;
-  parallelFor(groups * bands, 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t item = begin; item < end; item++) {
-      const std::size_t g = item / bands;
-      const std::size_t first = item % bands * kBand;
-      for (std::size_t row = first; row < std::min(first + kBand, matrix.rows); row++)
-        limit[row * groups + g] =
-            bestLimit(matrix, rule, row, g * rule.size, gram + g * rule.size * rule.size);
-    }
+  forEachBlock(matrix, rule.size, [&](std::size_t row, std::size_t g) {
+    limit[row * groups + g] =
+        bestLimit(matrix, rule, row, g * rule.size, gram + g * rule.size * rule.size);
   });
 }
 

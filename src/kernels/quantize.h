@@ -43,6 +43,16 @@ double outputError(const ScaledMatrix& matrix, const GroupRule& rule, const bf16
 // the Gram matrix of the group's inputs.
 void searchLimits(const ScaledMatrix& matrix, const GroupRule& rule, const float* gram, float* limit);
 
+// Columns of the widest Gram matrix.
+constexpr std::size_t kMostGramWidth = 512;
+
+// Moves codes up or down by single steps as long as that makes the squared error of the outputs smaller,
+// block of columns by block: rounding to nearest is best for each weight alone, not for their sum.
+// gram [columns / width, width, width]; a width is a multiple of the group size.
+void descendCodes(const ScaledMatrix& matrix, const GroupRule& rule, std::size_t width,
+                  const float* gram, const std::uint16_t* scale, const std::uint8_t* zero,
+                  std::uint8_t* codes);
+
 // gram[g] += x_g' x_g over the tokens, for each group of columns.
 void addGram(const bf16* x, std::size_t tokens, std::size_t columns, std::size_t groupSize, float* gram);
 

@@ -1,6 +1,12 @@
 /** The native quantizers and searches against slow references, under every instruction set. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { bf16ToFloat, floatToBf16, roundHalfEven, roundToF16 } from "../formats/float16.ts";
+import {
+  bf16ToFloat,
+  f16ToFloat,
+  floatToBf16,
+  roundHalfEven,
+  roundToF16,
+} from "../formats/float16.ts";
 import { minTileMaximum, quantizeWeights, tileShape } from "../formats/fp8/quantize.ts";
 import { kernels, type ScaledMatrixArguments } from "./binding.ts";
 import { loadEveryIsa } from "./every-isa.ts";
@@ -178,6 +184,42 @@ describe.each(variants)("$isa", ({ kernels: native }) => {
       if ((limit[at] ?? 0) < reach) cuts++;
     }
     expect(cuts).toBeGreaterThan(0);
+  });
+
+  it.each(int4Cases)("descent: groups of $groupSize, $scales scales", (which) => {
+    const matrix = argumentsOf(which);
+    const { rows, columns, groupSize } = which;
+    const groups = columns / groupSize;
+    // Inputs that share a common part: errors of neighbours can cancel.
+    const x = bf16Matrix(40 * columns, 1).map((bits, i) =>
+      floatToBf16(bf16ToFloat(bits) + 2 * noise(Math.floor(i / columns))),
+    );
+    const gram = new Float32Array(columns * columns);
+    native.addGram(x, 40, columns, columns, gram);
+    const limit = new Float32Array(rows * groups).fill(Number.POSITIVE_INFINITY);
+    const codes = new Uint8Array(rows * columns);
+    const scale = new Uint16Array(rows * groups);
+    const zero = new Uint8Array(rows * groups);
+    native.quantizeInt4(...matrix, limit, codes, scale, zero);
+    const errorOf = (row: number, found: Uint8Array) => {
+      const error = Array.from({ length: columns }, (_, k) => {
+        const g = Math.floor(k / groupSize);
+        const value = valuesOf(matrix, row, g, true)[k % groupSize] ?? 0;
+        const at = row * groups + g;
+        const code = (found[row * columns + k] ?? 0) - (zero[at] ?? 0);
+        return (code * f16ToFloat(scale[at] ?? 0) - value) / (matrix[3][k] ?? 1);
+      });
+      return Array.from({ length: 40 }, (_, token) => {
+        const first = token * columns;
+        return error.reduce((sum, e, k) => sum + e * bf16ToFloat(x[first + k] ?? 0), 0) ** 2;
+      }).reduce((a, b) => a + b, 0);
+    };
+    const nearest = codes.slice();
+    native.descendCodes(...matrix, columns, gram, scale, zero, codes);
+    for (let row = 0; row < rows; row++) {
+      expect(errorOf(row, codes)).toBeLessThan(0.7 * errorOf(row, nearest));
+    }
+    expect(Math.max(...codes)).toBeLessThanOrEqual(15);
   });
 
   it("Gram matrices and magnitudes", () => {

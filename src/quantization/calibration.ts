@@ -16,30 +16,23 @@ export interface CalibrationOptions {
 }
 
 /**
- * A .jsonl file gives a sequence a record (fields "text", or "question" and "answer"), any other file
- * is one text, cut into sequences of equal length.
+ * The text, cut into sequences of equal length. A .jsonl file is the text of its records (fields
+ * "text", or "question" and "answer" as lm_eval's GSM8K prompt writes them) one after another.
  * @throws file-not-found, dataset-invalid
  */
 export function calibrationSequences(
   tokenizer: Tokenizer,
   options: CalibrationOptions,
 ): readonly (readonly number[])[] {
-  const documents = readDocuments(options.path);
-  const sequences: number[][] = [];
-  let left = options.tokens;
-  for (const document of documents) {
-    const ids = tokenizer.encode(document);
-    for (let at = 0; at < ids.length && left > 0; at += options.sequenceLength) {
-      const sequence = ids.slice(at, at + Math.min(options.sequenceLength, left));
-      sequences.push(sequence);
-      left -= sequence.length;
-    }
-  }
-  const found = options.tokens - left;
-  if (found >= minTokens) return sequences;
+  const { path, tokens, sequenceLength } = options;
+  const ids = tokenizer.encode(readText(path)).slice(0, tokens);
+  const sequences = Array.from({ length: Math.ceil(ids.length / sequenceLength) }, (_, i) =>
+    ids.slice(i * sequenceLength, (i + 1) * sequenceLength),
+  );
+  if (ids.length >= minTokens) return sequences;
   throw new QuantlabError(
     "dataset-invalid",
-    `${options.path} gives ${found} calibration tokens; at least ${minTokens} are needed`,
+    `${path} gives ${ids.length} calibration tokens; at least ${minTokens} are needed`,
     { hint: "pass a longer text with --calibration-path" },
   );
 }
@@ -47,16 +40,16 @@ export function calibrationSequences(
 /** Below this the statistics of a channel say nothing. */
 const minTokens = 128;
 
-function readDocuments(path: string): readonly string[] {
+function readText(path: string): string {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
     throw new QuantlabError("file-not-found", `calibration text ${path} cannot be read`, { cause });
   }
-  if (!path.endsWith(".jsonl")) return [text];
+  if (!path.endsWith(".jsonl")) return text;
   const lines = text.split("\n").filter((line) => line.trim() !== "");
-  return lines.map((line, i) => documentOf(line, `${path}:${i + 1}`));
+  return lines.map((line, i) => `${documentOf(line, `${path}:${i + 1}`)}\n\n`).join("");
 }
 
 function documentOf(line: string, where: string): string {

@@ -10,8 +10,8 @@ const gridSize = 20;
 const searchTokens = 512;
 const searchRows = 2048;
 
-/** Tokens of the Gram matrices that the limit search looks at. */
-const gramTokens = 2048;
+/** Tokens of the Gram matrices that limits and codes are searched with. */
+const gramTokens = 8192;
 
 /** What every call of the search shares. */
 export interface SearchSettings {
@@ -131,12 +131,19 @@ export function searchScales(
   return best;
 }
 
-/** Gram matrices of a group's inputs, a group of columns each. */
-export function gramOf(input: Activations, columns: number, groupSize: number): Float32Array {
+/** Gram matrices of a group's inputs, `width` columns each. */
+export function gramOf(input: Activations, columns: number, width: number): Float32Array {
   const { values, rows } = sampleRows(input.values, input.tokens, columns, gramTokens);
-  const gram = new Float32Array(columns * groupSize);
-  kernels.addGram(values, rows, columns, groupSize, gram);
+  const gram = new Float32Array(columns * width);
+  kernels.addGram(values, rows, columns, width, gram);
   return gram;
+}
+
+/** The widest blocks of whole groups whose errors can cancel each other. */
+export function descentWidth(columns: number, groupSize: number): number {
+  const widths = [512, 384, 256, 192, 128, 96, 64, 32];
+  const fits = (width: number) => columns % width === 0 && width % groupSize === 0;
+  return widths.find((width) => fits(width)) ?? groupSize;
 }
 
 /** Where to cut the values of each group of each row. */

