@@ -14,7 +14,7 @@ namespace quantlab {
 namespace {
 
 constexpr std::size_t kBlockRows = 256;  // rows of x that share a block's decoded lines
-static_assert(kBlockRows % kRowPadding == 0);
+static_assert(kBlockRows % kTileRows == 0);
 
 // Each thread's own working memory.
 struct Scratch {
@@ -34,11 +34,15 @@ struct Product {
   const FormatLoops& format;
   const ProductLoops& loops;
   const bf16* x;
-  std::size_t stride;
+  std::size_t stride;  // of x's rows, or of its tiles of rows
   std::size_t m;
   const float* xScales;    // a row of x; null when the format multiplies x as it is
   const float* rowScales;  // a row of the weight; null without
   LinearOutput out;
+
+  bool isTiled() const { return loops.layout == RowLayout::tiles; }
+  // Elements of x from one block of pairs to the next.
+  std::size_t advance(std::size_t pairs) const { return (isTiled() ? 2 * kTileRows : 2) * pairs; }
 };
 
 // Panels [panel, panel + panels) against rows [first, first + rows).
@@ -62,7 +66,7 @@ void sumGroups(const Product& product, const Part& part, ProductBlock& block, Sc
                                  memory.scales + j * kPanelRows);
     }
     product.loops.accumulateScaled(block, memory.scales, memory.sums);
-    block.x += 2 * pairs;
+    block.x += product.advance(pairs);
   }
 }
 
@@ -80,7 +84,7 @@ void sumLines(const Product& product, const Part& part, ProductBlock& block, Scr
       if (j == 1) block.panelStride = static_cast<std::size_t>(lines - block.lines);
     }
     product.loops.accumulate(block, memory.sums);
-    block.x += 2 * block.pairs;
+    block.x += product.advance(block.pairs);
   }
 }
 
@@ -113,12 +117,14 @@ void finish(const Product& product, const Part& part, float* sums) {
 
 void multiply(const Product& product, const Part& part) {
   Scratch& memory = scratch();
-  const bf16* x = product.x + part.first * product.stride;
+  const std::size_t first = product.isTiled() ? part.first / kTileRows : part.first;
+  const bf16* x = product.x + first * product.stride;
   if (part.rows <= product.loops.fewRows && product.format.few != nullptr) {
     product.format.few(product.weight, part.panel, part.panels, x, product.stride, part.rows,
                        memory.sums);
   } else {
-    const std::size_t padded = (part.rows + kRowPadding - 1) / kRowPadding * kRowPadding;
+    // Tiles add to whole multiples of their rows; what lies beyond the last row is garbage.
+    const std::size_t padded = (part.rows + kTileRows - 1) / kTileRows * kTileRows;
     std::memset(memory.sums, 0, padded * kQuadRows * sizeof(float));
     ProductBlock block{x, product.stride, part.rows, nullptr, 0, part.panels, 0};
     if (product.weight.groupSize != 0)
@@ -129,7 +135,7 @@ void multiply(const Product& product, const Part& part) {
   finish(product, part, memory.sums);
 }
 
-// x as the kernel reads it: padded to whole pairs, quantized where the format says so.
+// x as the loops read it: padded to whole pairs, quantized where the format says so, in their layout.
 struct PreparedRows {
   Block values;
   Block scales;
@@ -143,29 +149,52 @@ PreparedRows& preparedRows(std::size_t valueBytes, std::size_t scaleBytes) {
   return rows;
 }
 
+// One row in columns of tiles; `tiles` is the first tile of its 16 rows.
+void storeTileRow(const bf16* row, std::size_t columns, bf16* tiles, std::size_t rowOfTile) {
+  bf16* target = tiles + rowOfTile * kTileColumns;
+  for (std::size_t k = 0; k < columns; k += kTileColumns, target += kTileRows * kTileColumns) {
+    const std::size_t count = std::min(kTileColumns, columns - k);
+    std::memcpy(target, row + k, count * sizeof(bf16));
+    std::memset(target + count, 0, (kTileColumns - count) * sizeof(bf16));
+  }
+}
+
 void prepare(Product& product) {
   const Weight& weight = product.weight;
   const auto quantize = weight.format->quantizeActivations;
-  if (quantize == nullptr && weight.columns == 2 * weight.pairs) return;
-  const std::size_t stride = 2 * weight.pairs;
-  PreparedRows& rows = preparedRows(product.m * stride * sizeof(bf16), product.m * sizeof(float));
+  const std::size_t columns = weight.columns;
+  const bool isTiled = product.isTiled();
+  if (quantize == nullptr && !isTiled && columns == 2 * weight.pairs) return;
+  const std::size_t width = isTiled ? (columns + kTileColumns - 1) / kTileColumns * kTileColumns
+                                    : 2 * weight.pairs;
+  const std::size_t tiles = (product.m + kTileRows - 1) / kTileRows;
+  PreparedRows& rows = preparedRows((isTiled ? tiles * kTileRows : product.m) * width * sizeof(bf16),
+                                    product.m * sizeof(float));
   bf16* values = rows.values.as<bf16>();
   float* scales = rows.scales.as<float>();
   const bf16* x = product.x;
-  parallelFor(product.m, std::max<std::size_t>(1, 8192 / stride), [&](std::size_t begin,
-                                                                      std::size_t end) {
+  parallelFor(product.m, std::max<std::size_t>(1, 8192 / width), [&](std::size_t begin,
+                                                                     std::size_t end) {
+    thread_local std::vector<bf16> rounded;
+    if (quantize != nullptr) rounded.resize(columns);
     for (std::size_t row = begin; row < end; row++) {
-      const bf16* source = x + row * weight.columns;
-      bf16* target = values + row * stride;
-      if (quantize != nullptr)
-        scales[row] = quantize(source, weight.columns, target);
-      else
-        std::memcpy(target, source, weight.columns * sizeof(bf16));
-      std::memset(target + weight.columns, 0, (stride - weight.columns) * sizeof(bf16));
+      const bf16* source = x + row * columns;
+      if (quantize != nullptr) {
+        scales[row] = quantize(source, columns, rounded.data());
+        source = rounded.data();
+      }
+      if (isTiled) {
+        storeTileRow(source, columns, values + row / kTileRows * kTileRows * width,
+                     row % kTileRows);
+        continue;
+      }
+      bf16* target = values + row * width;
+      std::memcpy(target, source, columns * sizeof(bf16));
+      std::memset(target + columns, 0, (width - columns) * sizeof(bf16));
     }
   });
   product.x = values;
-  product.stride = stride;
+  product.stride = isTiled ? kTileRows * width : width;
   if (quantize != nullptr) product.xScales = scales;
 }
 
@@ -182,9 +211,10 @@ std::string overPanels(const Weight& weight, const Call& call) {
 
 }  // namespace
 
-const ProductLoops& productLoops() {
+const ProductLoops& productLoops([[maybe_unused]] std::size_t m) {
 #if defined(__x86_64__)
-  if (activeIsa() == Isa::amx) return amxProductLoops;
+  // One row leaves the tiles empty, and vectors stream the weights faster.
+  if (activeIsa() == Isa::amx && m > 1) return amxProductLoops;
   static const ProductLoops& loops =
       *variantFor(&portableProductLoops, &avx2ProductLoops, &avx512ProductLoops);
   return loops;
@@ -206,7 +236,7 @@ std::string quantizePanels(const Weight& weight, const bf16* source) {
 void linear(const Weight& weight, const bf16* x, std::size_t m, const LinearOutput& out) {
   if (m == 0) return;
   const Format& format = *weight.format;
-  Product product{weight,         format.loops(), productLoops(),
+  Product product{weight,         format.loops(), productLoops(m),
                   x,              weight.columns, m,
                   nullptr,        format.rowScales == nullptr ? nullptr : format.rowScales(weight),
                   out};

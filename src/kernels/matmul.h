@@ -18,7 +18,7 @@ struct LinearOutput {
 };
 
 // out[m, rows] = x[m, columns] times weight transposed, FP32 sums. The bits of a row depend on that row
-// of x alone: not on m, nor on threads.
+// of x alone: not on threads, nor on m (on AMX: but for m = 1, which vectors compute).
 void linear(const Weight& weight, const bf16* x, std::size_t m, const LinearOutput& out);
 
 // out[t, columns] = row tokenIds[t] of the weight.

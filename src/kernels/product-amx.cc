@@ -12,18 +12,16 @@
 namespace quantlab {
 namespace {
 
-using amx::kTileRows;
-
-constexpr std::size_t kStepPairs = 16;                            // pairs that one tile holds
-constexpr std::size_t kStepElements = 2 * kStepPairs;             // of a row of x
-constexpr std::size_t kLineBytes = kLineElements * sizeof(bf16);  // 64
+static_assert(kTileRows == amx::kTileRows);
+constexpr std::size_t kStepPairs = kTileColumns / 2;  // pairs that one tile holds
+constexpr std::size_t kAhead = 2;  // steps that x is prefetched before its use
+constexpr std::size_t kXBytes = kTileColumns * sizeof(bf16);
+constexpr std::size_t kLineBytes = kLineElements * sizeof(bf16);
 constexpr std::size_t kSumsStride = kQuadRows * sizeof(float);
 
-// Operands that do not fill their tiles, copied with zeros around them.
+// What does not fill a tile, copied with zeros around it, and sums on their way to be scaled.
 struct Padding {
-  alignas(64) bf16 rows[kTileRows * kAmxBlockPairs * 2];            // the last rows of x, all columns
-  alignas(64) bf16 columns[2 * kTileRows * kStepElements];          // the last columns of two tiles
-  alignas(64) bf16 lines[kQuadPanels * kStepPairs * kLineElements]; // the last lines of each panel
+  alignas(64) bf16 lines[kQuadPanels * kStepPairs * kLineElements];  // the last lines of each panel
   alignas(64) float sums[4 * kTileRows * kPanelRows];
 };
 
@@ -32,16 +30,9 @@ Padding& padding() {
   return memory;
 }
 
-// Sixteen rows of x: whole steps in place, the rest padded.
-struct RowTile {
-  const bf16* x;
-  std::size_t strideBytes;
-  const bf16* tail;
-};
-
 struct PanelTile {
   const bf16* lines;
-  const bf16* tail;
+  const bf16* tail;  // of the step that has fewer lines than a tile
 };
 
 struct Steps {
@@ -51,10 +42,13 @@ struct Steps {
 
 // One step of RowTiles x Panels sums (tiles 0 to 3): x in tiles 4 and 5, lines in 6 and 7.
 template <std::size_t RowTiles, std::size_t Panels>
-inline void step(const bf16* const (&x)[RowTiles], const std::size_t (&strides)[RowTiles],
-                 const bf16* const (&lines)[Panels]) {
-  amx::loadTile<4>(x[0], strides[0]);
-  if constexpr (RowTiles == 2) amx::loadTile<5>(x[1], strides[1]);
+inline void step(const bf16* x, std::size_t stride, const bf16* const (&lines)[Panels]) {
+  // x comes from L2 while the lines stay in L1.
+  for (std::size_t row = 0; row < kTileRows; row++)
+    for (std::size_t r = 0; r < RowTiles; r++)
+      __builtin_prefetch(x + kAhead * kTileRows * kTileColumns + r * stride + row * kTileColumns);
+  amx::loadTile<4>(x, kXBytes);
+  if constexpr (RowTiles == 2) amx::loadTile<5>(x + stride, kXBytes);
   amx::loadTile<6>(lines[0], kLineBytes);
   amx::multiplyTiles<0, 4, 6>();
   if constexpr (RowTiles == 2) amx::multiplyTiles<Panels, 5, 6>();
@@ -123,27 +117,22 @@ QUANTLAB_AVX512 void addScaled(const float* tile, const float* scales, std::size
 }
 
 template <std::size_t RowTiles, std::size_t Panels>
-void tile(const RowTile* rowTiles, const PanelTile* panels, const Steps& steps, std::size_t rows,
-          const float* scales, float* sums) {
-  const bf16* x[RowTiles];
-  std::size_t strides[RowTiles];
+void tile(const bf16* x, std::size_t stride, const PanelTile* panels, const Steps& steps,
+          std::size_t rows, const float* scales, float* sums) {
   const bf16* lines[Panels];
-  for (std::size_t r = 0; r < RowTiles; r++) x[r] = rowTiles[r].x, strides[r] = rowTiles[r].strideBytes;
   for (std::size_t j = 0; j < Panels; j++) lines[j] = panels[j].lines;
   if (scales != nullptr)
     overSums<RowTiles, Panels>(ZeroSums{});
   else
     overSums<RowTiles, Panels>(LoadSums{sums});
   for (std::size_t i = 0; i < steps.whole; i++) {
-    step<RowTiles, Panels>(x, strides, lines);
-    for (auto& row : x) row += kStepElements;
+    step<RowTiles, Panels>(x, stride, lines);
+    x += kTileRows * kTileColumns;
     for (auto& line : lines) line += kStepPairs * kLineElements;
   }
   if (steps.hasTail) {
-    for (std::size_t r = 0; r < RowTiles; r++)
-      x[r] = rowTiles[r].tail, strides[r] = kStepElements * sizeof(bf16);
     for (std::size_t j = 0; j < Panels; j++) lines[j] = panels[j].tail;
-    step<RowTiles, Panels>(x, strides, lines);
+    step<RowTiles, Panels>(x, stride, lines);
   }
   if (scales == nullptr) return overSums<RowTiles, Panels>(StoreSums{sums});
   float* apart = padding().sums;
@@ -153,36 +142,6 @@ void tile(const RowTile* rowTiles, const PanelTile* panels, const Steps& steps, 
       addScaled(apart + (r * Panels + j) * kTileRows * kPanelRows, scales + j * kPanelRows,
                 std::min(kTileRows, rows - r * kTileRows),
                 sums + r * kTileRows * kQuadRows + j * kPanelRows);
-}
-
-// The tiles of rows [first, first + 32), or of fewer at the end. Returns how many.
-std::size_t rowTilesAt(const ProductBlock& block, std::size_t first, const Steps& steps,
-                       RowTile* tiles) {
-  Padding& memory = padding();
-  std::size_t count = 0;
-  for (; count < 2 && first + count * kTileRows < block.rows; count++) {
-    const std::size_t begin = first + count * kTileRows;
-    const std::size_t rows = std::min(kTileRows, block.rows - begin);
-    const bf16* source = block.x + begin * block.stride;
-    RowTile& tile = tiles[count];
-    tile = {source, block.stride * sizeof(bf16), memory.columns + count * kTileRows * kStepElements};
-    if (rows < kTileRows) {
-      // Rows beyond the last one are whatever an earlier product left: their sums are never read.
-      for (std::size_t row = 0; row < rows; row++)
-        std::memcpy(memory.rows + row * 2 * kAmxBlockPairs, source + row * block.stride,
-                    steps.whole * kStepElements * sizeof(bf16));
-      tile.x = memory.rows;
-      tile.strideBytes = 2 * kAmxBlockPairs * sizeof(bf16);
-    }
-    if (!steps.hasTail) continue;
-    const std::size_t done = steps.whole * kStepElements;
-    bf16* tail = memory.columns + count * kTileRows * kStepElements;
-    std::memset(tail, 0, kTileRows * kStepElements * sizeof(bf16));
-    for (std::size_t row = 0; row < rows; row++)
-      std::memcpy(tail + row * kStepElements, source + row * block.stride + done,
-                  (2 * block.pairs - done) * sizeof(bf16));
-  }
-  return count;
 }
 
 void panelTiles(const ProductBlock& block, const Steps& steps, PanelTile* tiles) {
@@ -202,31 +161,33 @@ void run(const ProductBlock& block, const float* scales, float* sums) {
   const Steps steps{block.pairs / kStepPairs, block.pairs % kStepPairs != 0};
   PanelTile panels[kQuadPanels];
   panelTiles(block, steps, panels);
-  RowTile rowTiles[2];
-  const auto scalesAt = [&](std::size_t j) {
-    return scales == nullptr ? nullptr : scales + j * kPanelRows;
-  };
-  // Up to 16 rows need x once for all four panels; more rows share two panels' lines, which stay in L1.
-  if (block.rows <= kTileRows && block.panels == kQuadPanels) {
-    rowTilesAt(block, 0, steps, rowTiles);
-    return tile<1, 4>(rowTiles, panels, steps, block.rows, scales, sums);
-  }
-  for (std::size_t j = 0; j < block.panels; j += 2) {
+  // Up to 16 rows need x once for all four panels.
+  if (block.rows <= kTileRows && block.panels == kQuadPanels)
+    return tile<1, 4>(block.x, block.stride, panels, steps, block.rows, scales, sums);
+  const auto at = [&](std::size_t row, std::size_t j) {
+    const bf16* x = block.x + row / kTileRows * block.stride;
+    const std::size_t rows = block.rows - row;
+    const float* scale = scales == nullptr ? nullptr : scales + j * kPanelRows;
+    float* target = sums + row * kQuadRows + j * kPanelRows;
     const bool both = j + 1 < block.panels;
-    for (std::size_t row = 0; row < block.rows; row += 2 * kTileRows) {
-      const std::size_t count = rowTilesAt(block, row, steps, rowTiles);
-      const std::size_t rows = block.rows - row;
-      float* target = sums + row * kQuadRows + j * kPanelRows;
-      if (count == 2 && both)
-        tile<2, 2>(rowTiles, panels + j, steps, rows, scalesAt(j), target);
-      else if (count == 2)
-        tile<2, 1>(rowTiles, panels + j, steps, rows, scalesAt(j), target);
-      else if (both)
-        tile<1, 2>(rowTiles, panels + j, steps, rows, scalesAt(j), target);
-      else
-        tile<1, 1>(rowTiles, panels + j, steps, rows, scalesAt(j), target);
-    }
+    if (rows > kTileRows && both)
+      tile<2, 2>(x, block.stride, panels + j, steps, rows, scale, target);
+    else if (rows > kTileRows)
+      tile<2, 1>(x, block.stride, panels + j, steps, rows, scale, target);
+    else if (both)
+      tile<1, 2>(x, block.stride, panels + j, steps, rows, scale, target);
+    else
+      tile<1, 1>(x, block.stride, panels + j, steps, rows, scale, target);
+  };
+  // A group's lines are few, so all four panels' stay in L1 while x passes once; of a longer block two
+  // panels' stay, and x passes twice.
+  if (scales != nullptr) {
+    for (std::size_t row = 0; row < block.rows; row += 2 * kTileRows)
+      for (std::size_t j = 0; j < block.panels; j += 2) at(row, j);
+    return;
   }
+  for (std::size_t j = 0; j < block.panels; j += 2)
+    for (std::size_t row = 0; row < block.rows; row += 2 * kTileRows) at(row, j);
 }
 
 void accumulate(const ProductBlock& block, float* sums) { run(block, nullptr, sums); }
@@ -237,8 +198,9 @@ void accumulateScaled(const ProductBlock& block, const float* scales, float* sum
 
 }  // namespace
 
-const ProductLoops amxProductLoops{accumulate,          accumulateScaled,   kAmxBlockPairs, 0,
-                                   amx::configureTiles, amx::releaseTiles};
+const ProductLoops amxProductLoops{accumulate,           accumulateScaled, RowLayout::tiles,
+                                   kAmxBlockPairs,       0,                amx::configureTiles,
+                                   amx::releaseTiles};
 
 }  // namespace quantlab
 #endif

@@ -107,8 +107,9 @@ QUANTLAB_AVX2 void accumulateScaled(const ProductBlock& block, const float* scal
 
 }  // namespace
 
-const ProductLoops avx2ProductLoops{
-    accumulate, accumulateScaled, kVectorBlockPairs, kFewRows, nullptr, nullptr};
+const ProductLoops avx2ProductLoops{accumulate,        accumulateScaled, RowLayout::rows,
+                                        kVectorBlockPairs, kFewRows,         nullptr,
+                                        nullptr};
 
 }  // namespace quantlab
 #endif

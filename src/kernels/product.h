@@ -6,9 +6,15 @@
 
 namespace quantlab {
 
-// Lines of panel j begin at lines + j * panelStride (elements); row r of x at x + r * stride. A row's
-// arithmetic is the same whatever the number of rows: one chain of sums an output, in the order of the
-// columns.
+// How the loops read x: row after row, or in tiles of 16 rows and 32 columns (1 KiB, one after another
+// along the columns), so that the rows of a tile do not fall into the same sets of a cache.
+enum class RowLayout { rows, tiles };
+constexpr std::size_t kTileRows = 16;
+constexpr std::size_t kTileColumns = 32;
+
+// Lines of panel j begin at lines + j * panelStride (elements); row r of x at x + r * stride, or tile
+// t of rows at x + t * stride. A row's arithmetic is the same whatever the number of rows: one chain of
+// sums an output, in the order of the columns.
 struct ProductBlock {
   const bf16* x;
   std::size_t stride;
@@ -23,14 +29,12 @@ struct ProductBlock {
 constexpr std::size_t kVectorBlockPairs = 128;  // four panels, 32 KiB
 constexpr std::size_t kAmxBlockPairs = 256;     // two panels, 32 KiB
 constexpr std::size_t kMostBlockPairs = 256;
-// Sums are written for whole multiples of this many rows; what lies beyond the last row is garbage.
-constexpr std::size_t kRowPadding = 16;
-
 struct ProductLoops {
   // sums[row * kQuadRows + 16 * j + lane] += x . lines, continuing the chain.
   void (*accumulate)(const ProductBlock& block, float* sums);
   // sums += scales[16 * j + lane] * (x . lines): the chain starts at zero.
   void (*accumulateScaled)(const ProductBlock& block, const float* scales, float* sums);
+  RowLayout layout;
   std::size_t blockPairs;
   // Up to this many rows a format's `few` is better, where it has one.
   std::size_t fewRows;
@@ -46,7 +50,7 @@ extern const ProductLoops avx512ProductLoops;
 extern const ProductLoops amxProductLoops;
 #endif
 
-// Those of the active instruction set.
-const ProductLoops& productLoops();
+// Those of the active instruction set for m rows of x.
+const ProductLoops& productLoops(std::size_t m);
 
 }  // namespace quantlab
