@@ -1,6 +1,7 @@
-// Builds test/native/kernels.cc (with --sanitize under ASan and UBSan) and checks every instruction set.
+// Builds test/native/kernels.cc (with --sanitize under ASan and UBSan) and checks every instruction set;
+// where the machine has AVX-512 and no AMX, the tiles are emulated.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -23,12 +24,16 @@ const sources = [
   );
 
 const binary = join(folder, "kernels");
+const hasAmx = /\bamx_bf16\b/.test(
+  existsSync("/proc/cpuinfo") ? readFileSync("/proc/cpuinfo", "utf8") : "",
+);
 const sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1"];
 const flags = ["-std=c++20", "-Wall", "-Wextra", "-Wno-psabi", "-ffp-contract=off", "-pthread"];
 const compile = spawnSync(
   process.env.CXX ?? "g++",
   [
     ...flags,
+    ...(hasAmx ? [] : ["-DQUANTLAB_EMULATE_AMX"]),
     ...(isSanitized ? sanitizers : ["-O3"]),
     `-I${join(root, "src/kernels")}`,
     join(root, "test/native/kernels.cc"),

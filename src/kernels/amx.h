@@ -4,6 +4,9 @@
 #if defined(__x86_64__)
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+
+#include "memory.h"
 
 namespace quantlab::amx {
 
@@ -23,6 +26,7 @@ struct alignas(64) TileConfig {
 static_assert(sizeof(TileConfig) == 64);
 
 // Tiles are the calling thread's; they must be released, or every switch of the thread saves 8 KiB.
+#if !defined(QUANTLAB_EMULATE_AMX)
 inline void configureTiles() {
   static const TileConfig config;
   asm volatile("ldtilecfg %0" : : "m"(config));
@@ -51,6 +55,55 @@ template <int Sums, int X, int Lines>
 inline void multiplyTiles() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(X), "i"(Lines));
 }
+#else
+// The same in plain C++, so that the loops above the tiles are tested on machines without them; never
+// part of the addon.
+struct alignas(64) Tile {
+  unsigned char bytes[kTileRows][kTileBytes];
+};
+inline thread_local Tile tiles[8];
+
+inline void configureTiles() {
+  for (Tile& tile : tiles) std::memset(&tile, 0xff, sizeof(tile));
+}
+inline void releaseTiles() {}
+
+template <int Index>
+inline void zeroTile() {
+  std::memset(&tiles[Index], 0, sizeof(Tile));
+}
+
+template <int Index>
+inline void loadTile(const void* base, std::size_t stride) {
+  for (std::size_t row = 0; row < kTileRows; row++)
+    std::memcpy(tiles[Index].bytes[row], static_cast<const char*>(base) + row * stride, kTileBytes);
+}
+
+template <int Index>
+inline void storeTile(void* base, std::size_t stride) {
+  for (std::size_t row = 0; row < kTileRows; row++)
+    std::memcpy(static_cast<char*>(base) + row * stride, tiles[Index].bytes[row], kTileBytes);
+}
+
+template <int Sums, int X, int Lines>
+inline void multiplyTiles() {
+  for (std::size_t row = 0; row < kTileRows; row++) {
+    float sums[kTileBytes / 4];
+    bf16 x[kTileBytes / 2];
+    std::memcpy(sums, tiles[Sums].bytes[row], kTileBytes);
+    std::memcpy(x, tiles[X].bytes[row], kTileBytes);
+    for (std::size_t pair = 0; pair < kTileRows; pair++) {
+      bf16 line[kTileBytes / 2];
+      std::memcpy(line, tiles[Lines].bytes[pair], kTileBytes);
+      for (std::size_t column = 0; column < kTileBytes / 4; column++) {
+        sums[column] += bf16ToFloat(x[2 * pair]) * bf16ToFloat(line[2 * column]);
+        sums[column] += bf16ToFloat(x[2 * pair + 1]) * bf16ToFloat(line[2 * column + 1]);
+      }
+    }
+    std::memcpy(tiles[Sums].bytes[row], sums, kTileBytes);
+  }
+}
+#endif
 
 }  // namespace quantlab::amx
 #endif

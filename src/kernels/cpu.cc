@@ -36,7 +36,9 @@ bool hasAvx512() {
 
 // Linux lets a process use the tiles' registers only after it has asked.
 bool mayUseAmx() {
-#if defined(__linux__)
+#if defined(QUANTLAB_EMULATE_AMX)
+  return true;
+#elif defined(__linux__)
   constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
   const bool hasTiles = cpuidBit(7, 0, 3, 24) && cpuidBit(7, 0, 3, 22);  // AMX_TILE, AMX_BF16
