@@ -26,9 +26,14 @@ export const requirementsSchema = z.object({
   traffic: z.record(z.string(), z.number().nonnegative()).optional(),
 });
 
-/** As the run's configuration states them. */
-export function requirementsOf(run: Run): Requirements {
-  return requirementsSchema.safeParse(run.manifest.config).data ?? {};
+/** As the run's configuration states them, with others over them part by part. */
+export function requirementsOf(run: Run, over: Requirements = {}): Requirements {
+  const own: Requirements = requirementsSchema.safeParse(run.manifest.config).data ?? {};
+  return {
+    slo: { ...own.slo, ...over.slo },
+    budget: { ...own.budget, ...over.budget },
+    traffic: over.traffic ?? own.traffic,
+  };
 }
 
 export interface Eligibility {

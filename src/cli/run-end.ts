@@ -1,14 +1,12 @@
 /** The end of a run: analysis, report and the table, from whatever has been measured. */
 import { join, relative } from "node:path";
 import { type Analysis, analyzeRun } from "../analysis/analyze.ts";
-import type { Table } from "../analysis/finding.ts";
-import { columnTitle, valueText } from "../report/quantity-text.ts";
 import { writeReport } from "../report/write.ts";
 import type { Run } from "../results/run.ts";
 import { loadRun } from "../results/store.ts";
 import type { PreparedRun } from "./prepared-run.ts";
 import type { Progress } from "./progress.ts";
-import { renderTable } from "./table.ts";
+import { resultText } from "./result-text.ts";
 
 /** Writes analysis.json and report.html into the run's folder, and the table to stdout. */
 export async function finishRun(
@@ -37,17 +35,9 @@ function toText({ manifest }: Run, analysis: Analysis, report: string): string {
   const head = `${String(config.model)} on ${machine.cpuModel}, ${machine.threads} threads`;
   return [
     `\n${head}\n\n`,
-    results === undefined ? "" : `${tableText(results)}\n`,
+    results === undefined ? "" : `${resultText(results)}\n`,
     `${answer}\n`,
     ...caveats.map((caveat) => `- ${caveat}\n`),
     `\nReport: ${relative(".", report)}\n`,
   ].join("");
-}
-
-/** A table of the analysis as the terminal prints it. */
-export function tableText({ columns, rows }: Table): string {
-  return renderTable({
-    header: columns.map(columnTitle),
-    rows: rows.map((row) => columns.map(({ id }) => valueText(row[id]))),
-  });
 }

@@ -31,7 +31,7 @@ import { writeFileAtomic } from "../results/atomic-file.ts";
 import { draftOf, type LabOptions } from "./lab-options.ts";
 import { measureMachine } from "./machine.ts";
 import type { Progress } from "./progress.ts";
-import { tableText } from "./run-end.ts";
+import { resultText } from "./result-text.ts";
 import { runName } from "./run-name.ts";
 import { findRun } from "./run-resume.ts";
 import { packageVersion } from "./version.ts";
@@ -225,7 +225,7 @@ async function gather(
     for (const { run, analysis } of analyses) {
       const [table] = analysis.tables;
       process.stdout.write(`\n${run.manifest.machine.label ?? ""}\n\n`);
-      if (table !== undefined) process.stdout.write(`${tableText(table)}\n`);
+      if (table !== undefined) process.stdout.write(`${resultText(table)}\n`);
       process.stdout.write(`${analysis.recommendation.answer}\n`);
     }
     if (report !== undefined) process.stdout.write(`\nReport: ${relative(".", report)}\n`);

@@ -1,16 +1,20 @@
 /** The verdict and the tables as Markdown, for a pull request. */
 import { analyzeRun } from "../analysis/analyze.ts";
+import { type Requirements, requirementsOf } from "../analysis/eligibility.ts";
 import type { Table } from "../analysis/finding.ts";
 import type { Run } from "../results/run.ts";
 import { subtitleOf, titleOf } from "./prose.ts";
 import { columnTitle, valueText } from "./quantity-text.ts";
 
-export function renderMarkdown(runs: readonly Run[]): string {
-  return runs.map(runMarkdown).join("\n---\n\n");
+export function renderMarkdown(runs: readonly Run[], over: Requirements = {}): string {
+  return runs.map((run) => runMarkdown(run, over)).join("\n---\n\n");
 }
 
-function runMarkdown(run: Run): string {
-  const { recommendation, tables, incidents, findings, answers } = analyzeRun(run);
+function runMarkdown(run: Run, over: Requirements): string {
+  const { recommendation, tables, incidents, findings, answers } = analyzeRun(
+    run,
+    requirementsOf(run, over),
+  );
   const told = findings.filter(({ id }) => /^(trap|accuracy|published|prediction)\//.test(id));
   const list = (items: readonly string[]) => items.map((item) => `- ${escapeMarkdown(item)}\n`);
   const [results, ...others] = tables;
