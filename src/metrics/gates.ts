@@ -109,9 +109,14 @@ function delayedClient(
 ): GateResult {
   if (conditions === undefined) return unknown("the client's event loop was not watched");
   const { mean, p99 } = conditions.clientDelayMs;
-  const limitMs = latenessLimitMs(records);
-  const numbers = `the client's stamps may be late by ${mean.toFixed(2)} ms on average, p99 ${p99.toFixed(1)} ms, limit ${limitMs.toFixed(1)} ms`;
-  return p99 <= limitMs ? passed(numbers) : failed(numbers);
+  // A mean latency is wrong by the mean delay; single late stamps show in its p99 alone.
+  const tailLimitMs = latenessLimitMs(records);
+  const limitMs = tailLimitMs / 2;
+  const numbers = `the client's stamps may be late by ${mean.toFixed(2)} ms on average (limit ${limitMs.toFixed(1)} ms), p99 ${p99.toFixed(1)} ms`;
+  if (mean > limitMs) return failed(numbers);
+  return p99 <= tailLimitMs
+    ? passed(numbers)
+    : note(`${numbers}: too much for the p99 of a latency`);
 }
 
 function answerLengths(records: readonly RequestRecord[], context: ValidityContext): GateResult {

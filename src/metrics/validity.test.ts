@@ -95,9 +95,16 @@ describe("each gate objects with its numbers", () => {
 
   test("a client whose event loop was held up", () => {
     expect(reasons(clean, { conditions: quiet })).toEqual([]);
-    const clientDelayMs = { mean: 2, p99: 10.4, max: 40 };
+    const tail = { mean: 2, p99: 10.4, max: 40 };
+    expect(reasons(clean, { conditions: { ...quiet, clientDelayMs: tail } })).toEqual([]);
+    const { gates } = assessValidity(clean, {
+      ...context,
+      conditions: { ...quiet, clientDelayMs: tail },
+    });
+    expect(gates.find(({ name }) => name === "client error")?.verdict).toBe("note");
+    const clientDelayMs = { mean: 5.1, p99: 10.4, max: 40 };
     expect(reasons(clean, { conditions: { ...quiet, clientDelayMs } })).toEqual([
-      "the client's stamps may be late by 2.00 ms on average, p99 10.4 ms, limit 10.0 ms",
+      "the client's stamps may be late by 5.10 ms on average (limit 5.0 ms), p99 10.4 ms",
     ]);
   });
 
