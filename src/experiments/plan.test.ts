@@ -122,6 +122,12 @@ describe("preflight", () => {
   it("refuses what would fail later, with everything that is wrong at once", async () => {
     expect(await failures({ model: "dummy:llama-3.1-8b" }, 4e9)).toEqual(["memory"]);
     expect(await failures({ target: "endpoint" })).toEqual(["target"]);
+    const endpoint = { target: "endpoint", baseUrl: "http://127.0.0.1:1" };
+    const status = async (changes: object) =>
+      (await check({ ...endpoint, ...changes })).find(({ name }) => name === "target")?.status;
+    expect(await status({ formats: [{ label: "a", format: "awq" }] })).toBe("pass");
+    const both = ["bf16", "awq"].map((format) => ({ label: format, format }));
+    expect(await status({ formats: both })).toBe("warn");
     expect(await failures({ maxModelLen: 4096 })).toEqual(["model"]);
     expect(await failures({ budget: { memoryGb: 0.001 } })).toEqual(["memory"]);
     const serving = { ...config.experiments.serving, dataset: "sharegpt", path: "no/such.json" };

@@ -90,10 +90,19 @@ function checkMachine(machine: Machine): Check {
 }
 
 function checkTarget(config: LabConfig): Check {
-  return guarded("target", () => {
+  const check = guarded("target", () => {
     createTarget(config.target, config.baseUrl);
     return config.target === "endpoint" ? `endpoint ${config.baseUrl}` : config.target;
   });
+  if (check.status !== "pass" || config.target !== "endpoint" || config.formats.length < 2) {
+    return check;
+  }
+  return {
+    name: "target",
+    status: "warn",
+    detail: `${check.detail} answers for all ${config.formats.length} rows: unless it lists a model for each row's label, they measure the same server`,
+    hint: "give one row, --formats bf16, and a run for each server; `report RUN_A RUN_B` shows them side by side",
+  };
 }
 
 function checkModel({ config, model }: Plan): Check {
