@@ -137,7 +137,7 @@ function derivedBandwidth(run: Run, label: string) {
   const ms = figureOf(run, label, alone);
   const model = run.manifest.traffic?.[label];
   const lengths = lengthsOf(run, "latency");
-  if (!ms || !model || !lengths) return undefined;
+  if (!ms || ms.value <= 0 || !model || !lengths) return undefined;
   const contextLength = Math.round(lengths.inputLen + lengths.outputLen / 2);
   const { bytes } = trafficOf(model, { batch: 1, contextLength, newTokensPerSequence: 1 });
   // A shorter time is a higher rate: the ends of the interval change places.

@@ -93,7 +93,7 @@ export const throughput: Experiment = {
       totalTokensPerSecond: summary.totalTokensPerSecond,
       requestsPerSecond: summary.requestsPerSecond,
       durationMs: summary.durationMs,
-      msPerTokenMedian: summary.itlMs?.median,
+      msPerTokenMedian: summary.tpotMs?.median,
       completed: summary.completed,
       failed: summary.failed,
     });
