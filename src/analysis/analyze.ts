@@ -14,7 +14,7 @@ import { fitFinding, predictionTable } from "./prediction-table.ts";
 import { publishedFindings } from "./published.ts";
 import { type Recommendation, recommend } from "./recommend.ts";
 import { resultTable } from "./result-table.ts";
-import { accuracyFindings } from "./row-accuracy.ts";
+import { answerFindings, answersTable } from "./row-answers-text.ts";
 import { serversTable } from "./servers.ts";
 import { trapFindings } from "./traps.ts";
 
@@ -26,7 +26,7 @@ export interface Incident {
 }
 
 export interface Analysis {
-  /** The result table first, then floors beside measurements, then expectations. */
+  /** The result table first, then what was asked of the rows, floors beside measurements, then expectations. */
   readonly tables: readonly Table[];
   readonly findings: readonly Finding[];
   readonly recommendation: Recommendation;
@@ -48,10 +48,12 @@ export function analyzeRun(run: Run, requirements: Requirements = requirementsOf
   const crossovers = rowCrossovers(run, predicted?.engine);
   const expected = expectedFindings(run);
   const servers = serversTable(run);
+  const asked = answersTable(run);
   const recommendation = recommend(run, crossovers, requirements);
   return {
     tables: [
       resultTable(run, crossovers),
+      ...(asked === undefined ? [] : [asked]),
       ...(crossovers.length === 0 ? [] : [crossoverTable(crossovers)]),
       ...(diagnoses.length === 0 ? [] : [predictionTable(diagnoses)]),
       ...(expected.length === 0 ? [] : [expectedTable(expected)]),
@@ -59,8 +61,8 @@ export function analyzeRun(run: Run, requirements: Requirements = requirementsOf
     ],
     findings: [
       ...recommendation.objectives,
+      ...answerFindings(run),
       ...trapFindings(run),
-      ...accuracyFindings(run),
       ...crossovers.flatMap((crossover) => crossoverFinding(run, crossover) ?? []),
       ...(predicted === undefined ? [] : [fitFinding(predicted)]),
       ...bounds.map(boundFinding),

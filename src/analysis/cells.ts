@@ -24,6 +24,13 @@ export function rowsOf(run: Run): string[] {
   return [...new Set([...first.filter((label) => planned.includes(label)), ...planned])];
 }
 
+/** Rows whose speed the run is to measure; a row may stand for its answers alone. */
+export function timedRowsOf(run: Run): string[] {
+  const answers = ["accuracy", "divergence"];
+  const timed = run.manifest.cells.filter(({ experiment }) => !answers.includes(experiment));
+  return rowsOf(run).filter((label) => timed.some(({ format }) => format === label));
+}
+
 /** The format behind a row's label: "awq" of "awq-plain". */
 export function formatOf(run: Run, label: string): string {
   const configured = z

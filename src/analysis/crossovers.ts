@@ -7,7 +7,7 @@ import {
   evidenceOf,
   lengthsOf,
   repeatsOf,
-  rowsOf,
+  timedRowsOf,
   settingNumber,
   settingsOf,
 } from "./cells.ts";
@@ -77,7 +77,7 @@ export function throughputCurve(run: Run, label: string): Curve {
 
 /** Every pair, the first row's pairs first, by every metric that was measured or can be predicted. */
 export function rowCrossovers(run: Run, engine: EngineModel | undefined): RowCrossover[] {
-  const rows = rowsOf(run);
+  const rows = timedRowsOf(run);
   const pairs = rows.flatMap((reference, index) =>
     rows.slice(index + 1).map((label) => ({ reference, label })),
   );

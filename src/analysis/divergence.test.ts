@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "../base/random.ts";
 import type { DivergenceColumns } from "../metrics/divergence-record.ts";
-import { summarizeDivergence } from "./divergence.ts";
+import { divergenceRatio, summarizeDivergence } from "./divergence.ts";
 import { sortedQuantile } from "./interval.ts";
 
 /** Tokens whose divergence has a part that is shared within its window. */
@@ -48,7 +48,7 @@ describe("summarizeDivergence", () => {
 
   it("puts every value inside its interval, low before high", () => {
     for (const figure of Object.values(summary)) {
-      if (typeof figure === "number") continue;
+      if (typeof figure === "number" || "length" in figure) continue;
       expect(figure.low).toBeLessThan(figure.value);
       expect(figure.high).toBeGreaterThan(figure.value);
     }
@@ -69,6 +69,18 @@ describe("summarizeDivergence", () => {
       return ((klMean.high ?? 0) - (klMean.low ?? 0)) / klMean.value;
     };
     expect(width(3)).toBeGreaterThan(2 * width(0));
+  });
+
+  it("compares two rows in pairs of windows: what both share does not widen the interval", () => {
+    const far = columnsOf(30, 20, 7, 3);
+    const near = { ...far, kl: far.kl.map((kl) => kl * 0.8) };
+    const [a, b] = [summarizeDivergence(near), summarizeDivergence(far)];
+    const ratio = divergenceRatio(a.klByWindow, b.klByWindow);
+    expect(ratio.value).toBeCloseTo(0.8, 12);
+    expect(ratio.high).toBeCloseTo(0.8, 12);
+    // Taken alone, the two intervals overlap.
+    expect(a.klMean.high).toBeGreaterThan(b.klMean.low ?? 0);
+    expect(a.klMean.value).toBeCloseTo(a.klByWindow.reduce((x, y) => x + y) / 30, 12);
   });
 
   it("has no intervals from one window, and bounds the share above the largest", () => {

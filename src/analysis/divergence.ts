@@ -1,7 +1,7 @@
 /** Sums up how far a format's distributions are from the reference's, each figure with a block bootstrap interval. */
 import { Random } from "../base/random.ts";
 import type { DivergenceColumns } from "../metrics/divergence-record.ts";
-import { type Interval, sortedQuantile } from "./interval.ts";
+import { type Interval, resample, sortedQuantile } from "./interval.ts";
 
 export interface DivergenceSummary {
   readonly tokens: number;
@@ -12,6 +12,8 @@ export interface DivergenceSummary {
   readonly perplexityRatio: Interval;
   /** Nats. */
   readonly klMean: Interval;
+  /** Mean of each window: with it, two rows on the same text can be compared in pairs. */
+  readonly klByWindow: readonly number[];
   readonly klMedian: Interval;
   readonly klP99: Interval;
   /** The largest seen; a largest value has no interval, but above it lies at most `klAboveMax` of all tokens. */
@@ -50,6 +52,7 @@ export function summarizeDivergence(columns: DivergenceColumns): DivergenceSumma
       (x) => Math.exp(-x),
     ),
     klMean: mean(columns.kl),
+    klByWindow: meansByWindow(columns.kl, columns.window, windows),
     klMedian: boot.quantile(columns.kl, 0.5),
     klP99: boot.quantile(columns.kl, 0.99),
     klMax: columns.kl.reduce((largest, kl) => Math.max(largest, kl), 0),
@@ -57,6 +60,38 @@ export function summarizeDivergence(columns: DivergenceColumns): DivergenceSumma
     topAgreement: mean(columns.sameTop),
     probabilityChange: mean(changes),
     probabilityChangeRms: mapped(mean(changes.map((x) => x * x)), Math.sqrt),
+  };
+}
+
+function meansByWindow(values: Float64Array, window: Int32Array, windows: number): number[] {
+  const sums = new Float64Array(windows);
+  const sizes = new Float64Array(windows);
+  for (const [i, value] of values.entries()) {
+    const at = window[i] ?? 0;
+    sums[at] = (sums[at] ?? 0) + value;
+    sizes[at] = (sizes[at] ?? 0) + 1;
+  }
+  return [...sums].map((sum, at) => sum / (sizes[at] ?? 1));
+}
+
+/**
+ * How many times as far from the reference the first row is as the second, from the means of the
+ * same windows of equal size: pairs of windows are resampled.
+ */
+export function divergenceRatio(first: readonly number[], second: readonly number[]): Interval {
+  const pairs = first.map((kl, i) => [kl, second[i] ?? Number.NaN] as const);
+  const ratio = (sample: readonly (readonly [number, number])[]) =>
+    sample.reduce((sum, [a]) => sum + a, 0) / sample.reduce((sum, [, b]) => sum + b, 0);
+  const n = pairs.length;
+  if (n < 2) return { value: ratio(pairs), n, low: undefined, high: undefined };
+  const random = new Random(seed);
+  const drawn = Array.from({ length: resamples }, () => ratio(resample(pairs, random)));
+  drawn.sort((a, b) => a - b);
+  return {
+    value: ratio(pairs),
+    n,
+    low: sortedQuantile(drawn, 0.025),
+    high: sortedQuantile(drawn, 0.975),
   };
 }
 

@@ -16,6 +16,7 @@ import {
   type TrafficKind,
   trafficKinds,
 } from "./objectives.ts";
+import { hiddenLossCaveat } from "./row-answers-text.ts";
 import { asRatio, asText } from "./wording.ts";
 
 export interface Recommendation {
@@ -210,6 +211,8 @@ function caveatsOf(run: Run): string[] {
       accuracy[0]?.reason?.replace(/^not measured: /, "") ?? "this run has no accuracy cell";
     caveats.push(`Accuracy is not part of this answer: ${reason}.`);
   }
+  const hidden = hiddenLossCaveat(run);
+  if (hidden !== undefined) caveats.push(hidden);
   const invalid = cells.filter(({ status, validity }) => status === "done" && !validity.valid);
   if (invalid.length > 0) {
     caveats.push(

@@ -12,7 +12,11 @@ import {
   rowsOf,
   settingsOf,
   settingTitle,
+  timedRowsOf,
 } from "./cells.ts";
+import { accuracyComparisons, accuracyFigure } from "./row-accuracy.ts";
+import { referenceAnswers } from "./row-answers.ts";
+import { verdictText } from "./row-answers-text.ts";
 import { crossoverText } from "./crossover-text.ts";
 import type { RowCrossover } from "./crossovers.ts";
 import type { Quantity, Table } from "./finding.ts";
@@ -40,6 +44,7 @@ export function resultTable(run: Run, crossovers: readonly RowCrossover[]): Tabl
     ...servingColumns(run),
     crossoverColumn(run, crossovers),
     accuracyColumn(run),
+    ...lossColumns(run),
   ];
   return {
     title: "Result by format",
@@ -47,11 +52,17 @@ export function resultTable(run: Run, crossovers: readonly RowCrossover[]): Tabl
       { id: "format", title: "format", unit: "" },
       ...columns.map(({ id, title, unit }) => ({ id, title, unit })),
     ],
-    rows: rowsOf(run).map((label) => ({
+    rows: shownRows(run).map((label) => ({
       format: label,
       ...Object.fromEntries(columns.map(({ id, value }) => [id, value(label)])),
     })),
   };
+}
+
+/** Rows that stand for their answers alone are in the table of answers. */
+function shownRows(run: Run): string[] {
+  const timed = timedRowsOf(run);
+  return timed.length === 0 ? rowsOf(run) : timed;
 }
 
 /** A column that shows one stored figure. */
@@ -200,13 +211,34 @@ function accuracyColumn(run: Run): Column {
   const place = { experiment: "accuracy", setting: "gsm8k", figure: "accuracy" };
   return {
     id: "accuracy",
-    title: "GSM8K",
+    title: "exact match",
     unit: "%",
     value: (label) => {
-      const found = figureOf(run, label, place);
+      const found = accuracyFigure(run, label);
       return found === undefined
         ? "not measured"
-        : quantity(found, "%", 0.01, undefined, evidenceOf(run, label, place));
+        : {
+            ...quantity(found, "%", 0.01, undefined, evidenceOf(run, label, place)),
+            of: found.low === undefined ? "run" : "questions",
+          };
     },
   };
+}
+
+/** The paired verdict against the first row, where there is one. */
+function lossColumns(run: Run): Column[] {
+  const comparisons = accuracyComparisons(run);
+  const reference = referenceAnswers(run);
+  if (comparisons.length === 0) return [];
+  const column: Column = {
+    id: "loss",
+    title: `loss against ${rowsOf(run)[0] ?? "the first row"}`,
+    unit: "points",
+    value: (label) => {
+      if (label === reference?.label) return "reference";
+      const found = comparisons.find((comparison) => comparison.label === label);
+      return found === undefined ? undefined : verdictText(found);
+    },
+  };
+  return [column];
 }

@@ -1,6 +1,7 @@
 /** The end of a run: analysis, report and the table, from whatever has been measured. */
 import { join, relative } from "node:path";
 import { type Analysis, analyzeRun } from "../analysis/analyze.ts";
+import { answersTable } from "../analysis/row-answers-text.ts";
 import { writeReport } from "../report/write.ts";
 import type { Run } from "../results/run.ts";
 import { loadRun } from "../results/store.ts";
@@ -28,14 +29,16 @@ function toJson({ folder, manifest, results }: Run, analysis: Analysis, report: 
 }
 
 /** The result table, the answer in a sentence, what it leaves out, and where the page is. */
-function toText({ manifest }: Run, analysis: Analysis, report: string): string {
-  const { machine, config } = manifest;
+function toText(run: Run, analysis: Analysis, report: string): string {
+  const { machine, config } = run.manifest;
   const [results] = analysis.tables;
+  const answers = answersTable(run);
   const { answer, caveats } = analysis.recommendation;
   const head = `${String(config.model)} on ${machine.cpuModel}, ${machine.threads} threads`;
   return [
     `\n${head}\n\n`,
     results === undefined ? "" : `${resultText(results)}\n`,
+    answers === undefined ? "" : `${answers.title}\n${resultText(answers)}\n`,
     `${answer}\n`,
     ...caveats.map((caveat) => `- ${caveat}\n`),
     `\nReport: ${relative(".", report)}\n`,

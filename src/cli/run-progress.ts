@@ -10,6 +10,8 @@ import { formatValue } from "./table.ts";
 const headlines: readonly (readonly string[])[] = [
   ["msPerTokenMedian", "achievedBytesPerSecond"],
   ["ttftMsMedian", "itlMsMedian"],
+  ["accuracy", "questions"],
+  ["klMeanNats", "topAgreement"],
   ["weightBytes", "peakResidentBytes"],
 ];
 
@@ -23,6 +25,9 @@ export function headlineOf({ quantlab }: CellResult): string {
     const value = figures[name];
     if (value === undefined) return [];
     const { unit = "", title = name } = figureDefinitions[name] ?? {};
+    if (unit === "share")
+      return [`${title.toLowerCase()} ${formatValue(100 * value, "percent")} %`];
+    if (unit === "nat") return [`KL ${formatValue(1e3 * value, "millinats")} millinats`];
     if (unit === "B/s") return [`${formatValue(value / 1e9, "GB/s")} GB/s`];
     const number = formatValue(value, unit);
     return [

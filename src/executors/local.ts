@@ -1,11 +1,12 @@
 /** Runs a plan on this machine: a fresh server for each block, a failed cell never ends the run. */
 import { join } from "node:path";
 import { describeError } from "../base/errors.ts";
-import type { PlannedCell } from "../experiments/experiment.ts";
+import type { PlannedCell, ServedModel } from "../experiments/experiment.ts";
 import type { PlannedBlock } from "../experiments/plan.ts";
 import { experimentByName } from "../experiments/registry.ts";
 import { type CellResult, cellPath } from "../results/run.ts";
 import { type RunningTarget, TargetFailure } from "../targets/target.ts";
+import { servedModel } from "./calibrated.ts";
 import { withDeviceUsage } from "./device-usage.ts";
 import type { Executor, RunRequest } from "./executor.ts";
 
@@ -42,12 +43,15 @@ class BlockRun {
   readonly #request: RunRequest;
   readonly #block: PlannedBlock;
   #server: RunningTarget | undefined;
+  /** What it has loaded: known once a calibrated checkpoint is made. */
+  #served: ServedModel;
   /** Why the server could not be started; it is not tried again in this block. */
   #startFailure: StartFailure | undefined;
 
   constructor(request: RunRequest, block: PlannedBlock) {
     this.#request = request;
     this.#block = block;
+    this.#served = block.served;
   }
 
   async run(cells: readonly PlannedCell[]): Promise<void> {
@@ -115,6 +119,7 @@ class BlockRun {
     return {
       config: plan.config,
       target: server,
+      served: this.#served,
       machine,
       cost: plan.costs.get(this.#block.entry.label),
       requests: requests.get(cell.requestsId),
@@ -129,19 +134,19 @@ class BlockRun {
   async #startedServer(): Promise<RunningTarget | undefined> {
     if (this.#server !== undefined || this.#startFailure !== undefined) return this.#server;
     const { plan, store, target, clock, observer, signal } = this.#request;
-    const { entry, startMs: predictedMs } = this.#block;
+    const { entry, calibrated, maxModelLen, maxNumSeqs, startMs: predictedMs } = this.#block;
     const { config } = plan;
     const beganMs = clock.nowMs();
     observer.stepStarted(`${entry.label}: starting the server`, predictedMs);
     try {
+      if (calibrated) observer.stepProgress(0, "calibrating");
+      this.#served = await servedModel(this.#block, store.folder, config.threads, signal);
       this.#server = await target.start(
         {
-          model: entry.checkpoint ?? config.model,
-          format: entry.format,
-          isReadyCheckpoint: entry.checkpoint !== undefined,
+          ...this.#served,
           kernel: entry.kernel,
-          maxModelLen: config.maxModelLen,
-          maxNumSeqs: config.maxNumSeqs,
+          maxModelLen,
+          maxNumSeqs,
           threads: config.threads,
           seed: config.seed,
           vllm: config.vllm,

@@ -58,6 +58,15 @@ export const labConfigSchema = z.strictObject({
         path: z.string().optional(),
         numFewshot: z.number().int().nonnegative(),
         limit: z.number().int().positive(),
+        /** Whose answers are scored; undefined: the lab's, or the bundled one where that is a dummy. */
+        model: z.string().optional(),
+      })
+      .optional(),
+    divergence: z
+      .strictObject({
+        tokens: z.number().int().positive(),
+        /** Tokens of one context. */
+        window: z.number().int().min(2),
       })
       .optional(),
     memory: z.strictObject({}).optional(),

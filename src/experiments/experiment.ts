@@ -37,10 +37,20 @@ export interface PromptModel {
   readonly vocabSize: number | undefined;
 }
 
+/** What the block's server has loaded. */
+export interface ServedModel {
+  /** "bundled", "dummy:SHAPE", a folder or a hub id. */
+  readonly model: string;
+  readonly format: string;
+  /** Whether `model` is in `format` already. */
+  readonly isReadyCheckpoint: boolean;
+}
+
 /** What a running cell may use. */
 export interface CellContext {
   readonly config: LabConfig;
   readonly target: RunningTarget;
+  readonly served: ServedModel;
   readonly machine: Machine;
   /** What the row's model reads and computes; undefined where the model is not known. */
   readonly cost: CostModel | undefined;

@@ -33,6 +33,7 @@ const experimentsPatch = z.strictObject({
   latency: experiments.shape.latency.unwrap().partial().nullable().optional(),
   serving: experiments.shape.serving.unwrap().partial().nullable().optional(),
   accuracy: experiments.shape.accuracy.unwrap().partial().nullable().optional(),
+  divergence: experiments.shape.divergence.unwrap().partial().nullable().optional(),
   memory: experiments.shape.memory.unwrap().nullable().optional(),
 });
 
@@ -92,12 +93,13 @@ function mergeExperiments(
   patch: LabFile["experiments"],
 ): LabConfig["experiments"] {
   if (patch === undefined) return defaults;
-  const { throughput, latency, serving, accuracy } = defaults;
+  const { throughput, latency, serving, accuracy, divergence } = defaults;
   return experiments.parse({
     throughput: patch.throughput === undefined ? undefined : { ...throughput, ...patch.throughput },
     latency: patch.latency === undefined ? undefined : { ...latency, ...patch.latency },
     serving: patch.serving === undefined ? undefined : { ...serving, ...patch.serving },
     accuracy: patch.accuracy === undefined ? undefined : { ...accuracy, ...patch.accuracy },
+    divergence: patch.divergence === undefined ? undefined : { ...divergence, ...patch.divergence },
     memory: {},
   });
 }

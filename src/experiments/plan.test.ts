@@ -32,6 +32,11 @@ describe("planRun", () => {
       "awq/1",
       "fp8/1",
       "bf16/1",
+      // Answers, once each, by the bundled model.
+      "bf16/0",
+      "fp8/0",
+      "awq/0",
+      "int4-rtn/0",
     ]);
   });
 
@@ -47,7 +52,6 @@ describe("planRun", () => {
       { requestsId: "throughput/batch-64" },
       { requestsId: "serving/rate-1" },
       { requestsId: "serving/rate-inf" },
-      { requestsId: "accuracy/gsm8k", skip: expect.stringContaining("not trained") },
       { requestsId: "memory/loaded" },
     ]);
   });
@@ -115,8 +119,15 @@ describe("preflight", () => {
   it("passes on a machine that can run the plan, and names what is skipped", async () => {
     const checks = await check({});
     expect(checks.filter(({ status }) => status === "fail")).toEqual([]);
-    expect(checks.find(({ status }) => status === "skip")).toMatchObject({ name: "accuracy" });
+    expect(checks.find(({ name }) => name === "questions")?.detail).toMatch(
+      /^200 of 1290 in .*, asked of bundled$/,
+    );
     expect(() => refuseOnFailure(checks)).not.toThrow();
+    const elsewhere = await check({ target: "endpoint", baseUrl: "http://127.0.0.1:1" });
+    expect(elsewhere.filter(({ status }) => status === "skip")).toMatchObject([
+      { name: "accuracy", detail: expect.stringContaining("not trained") },
+      { name: "divergence" },
+    ]);
   });
 
   it("refuses what would fail later, with everything that is wrong at once", async () => {
@@ -132,6 +143,8 @@ describe("preflight", () => {
     expect(await failures({ budget: { memoryGb: 0.001 } })).toEqual(["memory"]);
     const serving = { ...config.experiments.serving, dataset: "sharegpt", path: "no/such.json" };
     expect(await failures({ experiments: { serving } })).toEqual(["data set"]);
+    const accuracy = { task: "gsm8k", path: "no/test.jsonl", numFewshot: 0, limit: 5 };
+    expect(await failures({ experiments: { accuracy } })).toEqual(["questions"]);
     const formats = [{ label: "a", format: "awq", kernel: "plain" }];
     expect(await failures({ formats })).toEqual(["format a"]);
     const checks = await check({

@@ -4,9 +4,10 @@ import { QuantlabError } from "../base/errors.ts";
 import type { Machine } from "../results/run.ts";
 import type { LabConfig } from "./config.ts";
 import { costModel, type CostModel } from "./cost.ts";
-import type { PlannedCell, PlannedSetting } from "./experiment.ts";
+import type { Experiment, PlannedCell, PlannedSetting, ServedModel } from "./experiment.ts";
 import { cachedSnapshot, isHubId } from "../targets/vllm/model-files.ts";
-import { experiments } from "./registry.ts";
+import { accuracyLimits, accuracyRows, isAccuracyApart } from "./accuracy-plan.ts";
+import { answerExperiments, experiments } from "./registry.ts";
 
 export type FormatEntry = LabConfig["formats"][number];
 
@@ -14,6 +15,12 @@ export type FormatEntry = LabConfig["formats"][number];
 export interface PlannedBlock {
   readonly entry: FormatEntry;
   readonly repeat: number;
+  /** What its server loads. */
+  readonly served: ServedModel;
+  /** Whether `served.model` is to be quantized with calibration data first. */
+  readonly calibrated: boolean;
+  readonly maxModelLen: number;
+  readonly maxNumSeqs: number;
   /** Start of the server, predicted. */
   readonly startMs: number;
   /** Weights, KV cache and the process itself, predicted; undefined where the model is not known. */
@@ -39,6 +46,11 @@ const cellBytes = 12_000;
 /** A record without its token times, and one token time, in JSON. */
 const recordBytes = 350;
 const tokenTimeBytes = 19;
+/** A solved example, and a question with its answer, response and digests, in samples. */
+const shotBytes = 500;
+const questionBytes = 4_000;
+/** One token's four figures as JSON. */
+const divergenceTokenBytes = 70;
 
 /** @throws format-unsupported, and what resolveModel throws unless the target is an endpoint */
 export function planRun(config: LabConfig, machine: Machine): Plan {
@@ -49,11 +61,14 @@ export function planRun(config: LabConfig, machine: Machine): Plan {
       costs.set(entry.label, costModel(model.config, entry.format, machine));
     }
   }
-  const blocks = Array.from({ length: config.repeats }, (_, repeat) =>
-    inOrderOf(repeat, config.formats).map((entry) =>
-      planBlock(config, entry, repeat, costs.get(entry.label)),
-    ),
-  ).flat();
+  const blocks = [
+    ...Array.from({ length: config.repeats }, (_, repeat) =>
+      inOrderOf(repeat, config.formats).map((entry) =>
+        planBlock(config, entry, repeat, costs.get(entry.label)),
+      ),
+    ).flat(),
+    ...answerBlocks(config, machine),
+  ];
   const cells = blocks.flatMap((block) => block.cells);
   return {
     config,
@@ -93,13 +108,59 @@ function planBlock(
   repeat: number,
   cost: CostModel | undefined,
 ): PlannedBlock {
-  const cells = experiments.flatMap((experiment) =>
+  const isHere = (experiment: Experiment) =>
+    !answerExperiments.includes(experiment) || (repeat === 0 && !isAccuracyApart(config));
+  const startMs = config.target === "embedded" ? (cost?.startMs ?? 0) : 0;
+  const { maxModelLen, maxNumSeqs } = config;
+  return {
+    entry,
+    repeat,
+    served: {
+      model: entry.checkpoint ?? config.model,
+      format: entry.format,
+      isReadyCheckpoint: entry.checkpoint !== undefined,
+    },
+    calibrated: false,
+    maxModelLen,
+    maxNumSeqs,
+    startMs,
+    memoryBytes: memoryBytes(config, cost, { maxModelLen, maxNumSeqs }),
+    cells: cellsOf(experiments.filter(isHere), config, entry, repeat, cost),
+  };
+}
+
+/** Servers of a trained model for the experiments that judge answers, once each. */
+function answerBlocks(config: LabConfig, machine: Machine): PlannedBlock[] {
+  if (!isAccuracyApart(config)) return [];
+  const limits = accuracyLimits(config);
+  return accuracyRows(config).map(({ label, format, model, isReadyCheckpoint, calibrated }) => {
+    const cost = costModel(resolveModel(model).config, format, machine);
+    const entry = { label, format };
+    return {
+      entry,
+      repeat: 0,
+      served: { model, format, isReadyCheckpoint },
+      calibrated,
+      ...limits,
+      startMs: cost.startMs,
+      memoryBytes: memoryBytes(config, cost, limits),
+      cells: cellsOf(answerExperiments, config, entry, 0, cost),
+    };
+  });
+}
+
+function cellsOf(
+  which: readonly Experiment[],
+  config: LabConfig,
+  entry: FormatEntry,
+  repeat: number,
+  cost: CostModel | undefined,
+): PlannedCell[] {
+  return which.flatMap((experiment) =>
     experiment
       .plan(config, cost)
       .map((planned) => toCell(config, entry, repeat, experiment.name, planned)),
   );
-  const startMs = config.target === "embedded" ? (cost?.startMs ?? 0) : 0;
-  return { entry, repeat, startMs, memoryBytes: memoryBytes(config, cost), cells };
 }
 
 function toCell(
@@ -121,7 +182,7 @@ function toCell(
 
 /** Raw records of a cell: its requests times their tokens. */
 function recordsBytes(config: LabConfig, experiment: string, setting: string): number {
-  const { throughput, latency, serving } = config.experiments;
+  const { throughput, latency, serving, accuracy, divergence } = config.experiments;
   const of = (requests: number, tokens: number) =>
     requests * (recordBytes + tokens * tokenTimeBytes);
   if (experiment === "throughput" && throughput !== undefined) {
@@ -133,12 +194,23 @@ function recordsBytes(config: LabConfig, experiment: string, setting: string): n
   if (experiment === "serving" && serving !== undefined) {
     return of(serving.numPrompts, 200 * serving.lengthScale);
   }
+  if (experiment === "accuracy" && accuracy !== undefined) {
+    // Samples hold each prompt twice, once a filter.
+    return accuracy.limit * (2 * accuracy.numFewshot * shotBytes + questionBytes);
+  }
+  if (experiment === "divergence" && divergence !== undefined) {
+    return divergence.tokens * divergenceTokenBytes;
+  }
   return 0;
 }
 
-function memoryBytes(config: LabConfig, cost: CostModel | undefined): number | undefined {
+function memoryBytes(
+  config: LabConfig,
+  cost: CostModel | undefined,
+  limits: { readonly maxModelLen: number; readonly maxNumSeqs: number },
+): number | undefined {
   if (cost === undefined || config.target !== "embedded") return undefined;
-  const cacheBytes = config.maxNumSeqs * config.maxModelLen * cost.traffic.kvBytesPerToken;
+  const cacheBytes = limits.maxNumSeqs * limits.maxModelLen * cost.traffic.kvBytesPerToken;
   return cost.traffic.weights.totalBytes + cacheBytes + processBytes;
 }
 

@@ -10,6 +10,8 @@ import { resolveModel } from "../checkpoint/resolve.ts";
 import { formatByName } from "../formats/registry.ts";
 import type { Machine } from "../results/run.ts";
 import { createTarget } from "../targets/registry.ts";
+import { limitedCount, readProblems } from "../eval/gsm8k/dataset.ts";
+import { accuracyModel, accuracySkip, questionsPath } from "./accuracy-plan.ts";
 import type { Check } from "./check.ts";
 import type { LabConfig } from "./config.ts";
 import type { Plan } from "./plan.ts";
@@ -42,6 +44,7 @@ export async function preflight(input: PreflightInput): Promise<readonly Check[]
     await checkDisk(input),
     ...(config.target === "endpoint" ? [] : [await checkPort()]),
     ...checkDatasets(config),
+    ...(await checkQuestions(config)),
     ...checkSkipped(plan),
   ];
 }
@@ -211,6 +214,24 @@ function checkDatasets(config: LabConfig): Check[] {
       hint: "give experiments.serving.path, or take dataset: lengths, which needs no file",
     },
   ];
+}
+
+/** Whether the questions of the accuracy cells are there, and the examples in front of them. */
+async function checkQuestions(config: LabConfig): Promise<Check[]> {
+  const { accuracy } = config.experiments;
+  if (accuracy === undefined || accuracySkip(config) !== undefined) return [];
+  const name = "questions";
+  const path = questionsPath(config);
+  try {
+    const { test } = await readProblems(path, accuracy.numFewshot);
+    const asked = limitedCount(test.length, accuracy.limit);
+    const detail = `${asked} of ${test.length} in ${path}, ${accuracy.numFewshot} shots, asked of ${accuracyModel(config)}`;
+    return [{ name, status: "pass", detail }];
+  } catch (error) {
+    if (!(error instanceof QuantlabError)) throw error;
+    const hint = "give experiments.accuracy.path, or leave accuracy out";
+    return [{ name, status: "fail", detail: error.message, hint: error.hint ?? hint }];
+  }
 }
 
 /** One line for each experiment that the plan skips. */

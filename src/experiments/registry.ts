@@ -1,5 +1,6 @@
 /** The experiments of the lab in the order in which a server runs them; E0 (preflight.ts) comes before. */
 import { accuracy } from "./accuracy.ts";
+import { divergence } from "./divergence.ts";
 import type { Experiment } from "./experiment.ts";
 import { latency } from "./latency.ts";
 import { memory } from "./memory.ts";
@@ -7,7 +8,17 @@ import { serving } from "./serving.ts";
 import { throughput } from "./throughput.ts";
 
 /** Memory is last, so that its peak is that of the whole block. */
-export const experiments: readonly Experiment[] = [latency, throughput, serving, accuracy, memory];
+export const experiments: readonly Experiment[] = [
+  latency,
+  throughput,
+  serving,
+  accuracy,
+  divergence,
+  memory,
+];
+
+/** Those that judge answers: greedy, so that a repeat would say the same, and on a trained model. */
+export const answerExperiments: readonly Experiment[] = [accuracy, divergence];
 
 /** @throws Error for a name that no plan of ours has */
 export function experimentByName(name: string): Experiment {

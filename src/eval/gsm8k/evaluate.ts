@@ -1,4 +1,5 @@
 /** Asks a server every question, several at a time, and scores what comes back. */
+import { setMaxListeners } from "node:events";
 import type { Clock } from "../../base/clock.ts";
 import { QuantlabError } from "../../base/errors.ts";
 import { AnswerClient } from "../../openai/answer-client.ts";
@@ -59,7 +60,8 @@ export interface AskOptions {
  * @throws request-failed, interrupted
  */
 export async function askAll(options: AskOptions): Promise<EvalResponse[]> {
-  const { prompts, server, concurrency, clock, signal } = options;
+  const { prompts, server, concurrency, clock } = options;
+  const signal = heardByMany(options.signal);
   const hashes = prompts.map((prompt) => hashesOf(prompt).prompt);
   const known = new Map(options.known?.map((response) => [response.promptHash, response]));
   const responses = hashes.map((hash) => known.get(hash));
@@ -73,7 +75,7 @@ export async function askAll(options: AskOptions): Promise<EvalResponse[]> {
       if (next === undefined) return;
       const { prompt, index } = next;
       try {
-        const response = await ask(client, prompt, hashes[index] as string, options);
+        const response = await ask(client, prompt, hashes[index] as string, { ...options, signal });
         responses[index] = response;
         await options.onResponse?.(response);
         done++;
@@ -92,6 +94,13 @@ export async function askAll(options: AskOptions): Promise<EvalResponse[]> {
   if (failure !== undefined) throw failure;
   if (signal.aborted) throw new QuantlabError("interrupted", "interrupted while asking");
   return responses as EvalResponse[];
+}
+
+/** Every request in flight listens to it, and that is no leak. */
+function heardByMany(signal: AbortSignal): AbortSignal {
+  const own = AbortSignal.any([signal]);
+  setMaxListeners(0, own);
+  return own;
 }
 
 async function ask(
