@@ -3,16 +3,19 @@ import type { Run } from "../results/run.ts";
 import { cellPath } from "../results/run.ts";
 import { type Answer, answersOf } from "./answers.ts";
 import { type BoundCell, boundCells, boundFinding } from "./bound.ts";
+import { settingNumber, settingsOf } from "./cells.ts";
 import { crossoverFinding, crossoverTable } from "./crossover-text.ts";
 import { type RowCrossover, rowCrossovers } from "./crossovers.ts";
 import { type Diagnosis, diagnose } from "./diagnosis.ts";
 import { type Requirements, requirementsOf } from "./eligibility.ts";
 import { expectedFindings, expectedTable } from "./expected.ts";
 import type { Finding, Table } from "./finding.ts";
+import { noiseFinding } from "./noise.ts";
 import { type Predictions, predictions } from "./prediction.ts";
 import { fitFinding, predictionTable } from "./prediction-table.ts";
 import { publishedFindings } from "./published.ts";
 import { type Recommendation, recommend } from "./recommend.ts";
+import { batchesToMeasure } from "./refine.ts";
 import { resultTable } from "./result-table.ts";
 import { answerFindings, answersTable } from "./row-answers-text.ts";
 import { serversTable } from "./servers.ts";
@@ -37,6 +40,8 @@ export interface Analysis {
   /** undefined without decode cells or ceilings. */
   readonly predictions: Predictions | undefined;
   readonly diagnoses: readonly Diagnosis[];
+  /** Batch sizes whose throughput cells would narrow the measured crossovers. */
+  readonly nextBatches: readonly number[];
   readonly incidents: readonly Incident[];
 }
 
@@ -68,6 +73,7 @@ export function analyzeRun(run: Run, requirements: Requirements = requirementsOf
       ...bounds.map(boundFinding),
       ...expected,
       ...publishedFindings(run),
+      ...noiseFinding(run),
     ],
     recommendation,
     answers: answersOf(run, crossovers),
@@ -75,6 +81,10 @@ export function analyzeRun(run: Run, requirements: Requirements = requirementsOf
     bounds,
     predictions: predicted,
     diagnoses,
+    nextBatches: batchesToMeasure(
+      crossovers,
+      settingsOf(run, "throughput").map(settingNumber).filter(Number.isInteger),
+    ),
     incidents: incidentsOf(run),
   };
 }

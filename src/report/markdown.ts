@@ -15,7 +15,9 @@ function runMarkdown(run: Run, over: Requirements): string {
     run,
     requirementsOf(run, over),
   );
-  const told = findings.filter(({ id }) => /^(trap|accuracy|published|prediction)\//.test(id));
+  const told = findings.filter(({ id }) =>
+    /^(trap|accuracy|published|prediction|noise)\//.test(id),
+  );
   const list = (items: readonly string[]) => items.map((item) => `- ${escapeMarkdown(item)}\n`);
   const [results, ...others] = tables;
   const failed = incidents.map(({ path, kind, reason }) => `${path}: ${kind} (${reason})`);

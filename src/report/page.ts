@@ -77,6 +77,7 @@ ${answers(entry, link)}
 ${await figures(entry, id, link)}
 <h2>Findings</h2>
 ${findings(entry, link)}
+${nextBatches(analysis)}
 ${tables.map((table) => html`<h2>${table.title}</h2>${tableHtml(table, link)}`)}
 <h2>Validity</h2>
 ${validity(entry)}
@@ -152,6 +153,13 @@ function findings({ analysis }: ReportedRun, link: Linker): Html {
     (finding) => html`<li>${mark(finding)}${finding.claim}${evidence(finding, link)}</li>\n`,
   );
   return html`<ul class="findings">${items}</ul>`;
+}
+
+/** What to measure next, for whoever wants the crossover closer. */
+function nextBatches({ nextBatches: batches }: Analysis): Html | undefined {
+  return batches.length === 0
+    ? undefined
+    : html`<p>Throughput cells at batch ${batches.join(" and ")} would narrow the measured crossovers.</p>`;
 }
 
 function mark({ id, verdict: word }: Finding): Html | undefined {

@@ -19,6 +19,9 @@ interface Point {
 interface Mark {
   readonly batch: number;
   readonly text: string;
+  /** Ends of the 95 % interval within the axis; the crossing itself where there is none. */
+  readonly low: number;
+  readonly high: number;
 }
 
 export const throughput: Chart = {
@@ -28,11 +31,12 @@ export const throughput: Chart = {
     const batches = [...new Set(points.map(({ batch }) => batch))].sort((a, b) => a - b);
     if (batches.length < 2) return undefined;
     const marks = marksOf(analysis);
+    const roofs = roofsOf(analysis);
     return {
       id: "throughput",
       title: "Throughput against batch size",
       caption: captionOf(analysis, points, batches),
-      spec: (width) => specOf(rowsOf(run), points, marks, batches, width),
+      spec: (width) => specOf(rowsOf(run), { points, marks, roofs, batches }, width),
       data: dataOf(rowsOf(run), points, batches),
     };
   },
@@ -49,18 +53,36 @@ function pointsOf(run: Run): Point[] {
 
 function marksOf(analysis: Analysis): Mark[] {
   return withFirstRow(analysis).flatMap(({ measured, label, reference }) =>
-    (measured?.batches ?? []).map((batch) => ({
+    (measured?.batches ?? []).map((batch, index) => ({
       batch,
       text: `${label} = ${reference} at ${asText(batch)}`,
+      low: (index === 0 ? measured?.low : undefined) ?? batch,
+      high: index > 0 || measured?.low === undefined ? batch : (measured.high ?? measured.upTo),
     })),
   );
 }
 
+/** What the ceilings allow at each measured batch: prompts and answers together. */
+function roofsOf({ predictions }: Analysis): { row: string; batch: number; floor: number }[] {
+  return (predictions?.cells ?? [])
+    .filter(({ experiment, metric }) => experiment === "throughput" && metric === "output tok/s")
+    .map(({ label, batch, floor }) => ({ row: label, batch, floor }));
+}
+
+interface Drawn {
+  readonly points: readonly Point[];
+  readonly marks: readonly Mark[];
+  readonly roofs: readonly {
+    readonly row: string;
+    readonly batch: number;
+    readonly floor: number;
+  }[];
+  readonly batches: readonly number[];
+}
+
 function specOf(
   rows: readonly string[],
-  points: readonly Point[],
-  marks: readonly Mark[],
-  batches: readonly number[],
+  { points, marks, roofs, batches }: Drawn,
   width: number,
 ): Spec {
   const x = {
@@ -69,7 +91,10 @@ function specOf(
     scale: { type: "log", base: 2, domain: [batches[0], batches.at(-1)], nice: false },
     axis: { values: batches, format: "~f", title: "batch size (sequences)" },
   };
-  const values = points.flatMap(({ low, high }) => [low, high]);
+  const values = [
+    ...points.flatMap(({ low, high }) => [low, high]),
+    ...roofs.map(({ floor }) => floor),
+  ];
   const y = { field: "value", ...logAxis(values, "output tokens per second") };
   const { color, shape } = rowScale(rows);
   const text = { field: "text", type: "nominal" };
@@ -77,6 +102,16 @@ function specOf(
     width,
     height: 300,
     layer: [
+      {
+        data: { values: marks },
+        mark: { type: "rect", color: "currentColor", opacity: 0.1 },
+        encoding: { x: { ...x, field: "low" }, x2: { field: "high" } },
+      },
+      {
+        data: { values: roofs },
+        mark: { type: "line", strokeWidth: 1.5, strokeDash: [2, 3], opacity: 0.9 },
+        encoding: { x, y: { ...y, field: "floor" }, color },
+      },
       {
         data: { values: marks },
         mark: { type: "rule", strokeDash: [5, 4], color: "currentColor", opacity: 0.7 },
@@ -139,7 +174,7 @@ function captionOf(
     best === undefined
       ? ""
       : `At batch ${top}, ${best.row} gives the most: ${asText(best.value)} tokens per second. `;
-  return `${lead}${places} Both axes are logarithmic; bars are 95 % intervals where cells were repeated.`;
+  return `${lead}${places} Dotted: what the ceilings allow (roofline). Shaded: 95 % interval of a crossing. Both axes are logarithmic; bars are 95 % intervals where cells were repeated.`;
 }
 
 function dataOf(
