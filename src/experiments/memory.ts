@@ -27,7 +27,24 @@ export const memory: Experiment = {
     const raw = rawSchema.safeParse(facts.raw).data;
     const parameters = context.cost?.traffic.parameters;
     const { weightBytes } = facts;
-    const isKnown = weightBytes !== undefined;
+    const figures = defined({
+      weightBytes,
+      linearBitsPerWeight: facts.bitsPerWeight,
+      kvCacheBytes: facts.kvCacheBytes,
+      kvCacheTokens: cacheSchema.safeParse(facts.raw).data?.kvCacheTokens,
+      kvBytesPerToken: facts.kvBytesPerToken,
+      residentBytes: raw?.memory?.residentBytes,
+      peakResidentBytes: facts.peakMemoryBytes,
+      bytesPerParameter:
+        weightBytes !== undefined && parameters !== undefined
+          ? weightBytes / parameters
+          : undefined,
+      loadMs: raw?.loadMs,
+    });
+    // A server may keep its weights to itself and still say what its cache takes.
+    const isKnown = [weightBytes, facts.kvCacheBytes, facts.peakMemoryBytes].some(
+      (bytes) => bytes !== undefined,
+    );
     return {
       quantlab: {
         key: cell.key,
@@ -36,18 +53,7 @@ export const memory: Experiment = {
         startedAt: new Date(startedWallMs).toISOString(),
         durationMs: context.clock.nowMs() - startMs,
         validity: { valid: true, reasons: [] },
-        figures: defined({
-          weightBytes,
-          linearBitsPerWeight: facts.bitsPerWeight,
-          kvCacheBytes: facts.kvCacheBytes,
-          kvCacheTokens: cacheSchema.safeParse(facts.raw).data?.kvCacheTokens,
-          kvBytesPerToken: facts.kvBytesPerToken,
-          residentBytes: raw?.memory?.residentBytes,
-          peakResidentBytes: facts.peakMemoryBytes,
-          bytesPerParameter:
-            isKnown && parameters !== undefined ? weightBytes / parameters : undefined,
-          loadMs: raw?.loadMs,
-        }),
+        figures,
         facts: { ...facts },
       },
     };
