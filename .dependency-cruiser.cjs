@@ -59,7 +59,6 @@ const allowed = {
 // Third-party libraries have one door each.
 const doors = {
   undici: "^src/openai/",
-  "eventsource-parser": "^src/openai/",
   fastify: "^src/server/",
   "@huggingface/tokenizers": "^src/text/",
   "@huggingface/jinja": "^src/text/",
