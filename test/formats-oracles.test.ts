@@ -41,6 +41,7 @@ describe("checkpoints that other libraries wrote", () => {
     ["fp8-channel", { format: "fp8", layout: packed, granularity: "channel" }],
     ["fp8-tensor", { format: "fp8", layout: packed, granularity: "tensor" }],
     ["fp8-block", { format: "fp8", layout: packed, granularity: "block" }],
+    ["int8-channel", { format: "int8", layout: packed }],
   ];
 
   it.each(cases)("%s: our weights are theirs", (name, { format: formatName, ...options }) => {

@@ -5,8 +5,9 @@ import { awq } from "./awq/index.ts";
 import { bf16 } from "./bf16/index.ts";
 import type { Format } from "./format.ts";
 import { fp8 } from "./fp8/index.ts";
+import { int8 } from "./int8/index.ts";
 
-export const formats: readonly Format[] = [bf16, fp8, awq];
+export const formats: readonly Format[] = [bf16, fp8, awq, int8];
 
 const names = formats.map((format) => format.name).join(", ");
 

@@ -1,0 +1,143 @@
+// INT8: codes become whole numbers in BF16 where they are multiplied; scales of rows and tokens on the sums.
+#include <cmath>
+#include <cstring>
+
+#include "dispatch.h"
+#include "float16.h"
+#include "format.h"
+
+namespace quantlab {
+namespace int8 {
+namespace {
+
+constexpr float kLargest = 127.0f;
+constexpr float kSmallestScale = 1e-30f;  // below it a quotient could overflow
+
+PanelBytes panelBytes(const Weight& weight) {
+  return {weight.pairs * kLineElements, kPanelRows * sizeof(float), 0};
+}
+
+std::int8_t* panelOf(const Weight& weight, std::size_t panel) {
+  return weight.codes.as<std::int8_t>() + panel * weight.pairs * kLineElements;
+}
+
+// For magnitudes the order of the bits is the order of the values.
+QUANTLAB_BODY std::uint16_t largestBitsBody(const bf16* x, std::size_t count) {
+  std::uint16_t largest = 0;
+  for (std::size_t i = 0; i < count; i++) {
+    const std::uint16_t magnitude = x[i] & 0x7fffu;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return largest;
+}
+QUANTLAB_VARIANTS(std::uint16_t, largestBits, (const bf16* x, std::size_t count), (x, count));
+
+// Whole numbers of at most 8 bits are BF16 numbers: the upper half of their FP32 bits.
+QUANTLAB_BODY void roundRowBody(const bf16* x, std::size_t count, float scale, bf16* values) {
+  for (std::size_t i = 0; i < count; i++)
+    values[i] = static_cast<bf16>(floatBits(roundHalfEven(bf16ToFloat(x[i]) / scale)) >> 16);
+}
+QUANTLAB_VARIANTS(void, roundRow, (const bf16* x, std::size_t count, float scale, bf16* values),
+                  (x, count, scale, values));
+
+QUANTLAB_BODY void decodeBody(const std::int8_t* codes, std::size_t count, bf16* values) {
+  for (std::size_t i = 0; i < count; i++)
+    values[i] = static_cast<bf16>(floatBits(static_cast<float>(codes[i])) >> 16);
+}
+QUANTLAB_VARIANTS(void, decode, (const std::int8_t* codes, std::size_t count, bf16* values),
+                  (codes, count, values));
+
+float scaleOf(std::uint16_t largest) {
+  const float natural = bf16ToFloat(largest) / kLargest;
+  return natural < kSmallestScale ? kSmallestScale : natural;
+}
+
+float quantizeActivations(const bf16* x, std::size_t columns, bf16* values) {
+  const float scale = scaleOf(largestBits(x, columns));
+  roundRow(x, columns, scale, values);
+  return scale;
+}
+
+void storeRow(std::int8_t* panel, std::size_t lane, const std::int8_t* codes, std::size_t columns) {
+  for (std::size_t k = 0; k < columns; k++) panel[k / 2 * kLineElements + 2 * lane + k % 2] = codes[k];
+}
+
+std::int8_t* emptyPanel(const Weight& weight, std::size_t panel) {
+  std::memset(panelOf(weight, panel), 0, weight.pairs * kLineElements);
+  std::memset(weight.scales.as<float>() + panel * kPanelRows, 0, kPanelRows * sizeof(float));
+  return panelOf(weight, panel);
+}
+
+const char* pack(const Weight& weight, std::size_t panel, const void* const* tensors) {
+  const auto* codes = static_cast<const std::int8_t*>(tensors[0]);
+  const auto* scale = static_cast<const float*>(tensors[1]);
+  std::int8_t* target = emptyPanel(weight, panel);
+  for (std::size_t lane = 0; lane < kPanelRows; lane++) {
+    const std::size_t row = panel * kPanelRows + lane;
+    if (row >= weight.rows) break;
+    if (!std::isfinite(scale[row])) return "a scale is not finite";
+    weight.scales.as<float>()[row] = scale[row];
+    storeRow(target, lane, codes + row * weight.columns, weight.columns);
+  }
+  return nullptr;
+}
+
+const char* quantize(const Weight& weight, std::size_t panel, const bf16* source) {
+  std::int8_t* target = emptyPanel(weight, panel);
+  thread_local std::vector<bf16> rounded;
+  thread_local std::vector<std::int8_t> codes;
+  rounded.resize(weight.columns);
+  codes.resize(weight.columns);
+  for (std::size_t lane = 0; lane < kPanelRows; lane++) {
+    const std::size_t row = panel * kPanelRows + lane;
+    if (row >= weight.rows) break;
+    const bf16* from = source + row * weight.columns;
+    const std::uint16_t largest = largestBits(from, weight.columns);
+    if (largest >= 0x7f80) return "a weight is NaN or infinite; int8 quantizes finite values only";
+    const float scale = scaleOf(largest);
+    weight.scales.as<float>()[row] = scale;
+    roundRow(from, weight.columns, scale, rounded.data());
+    for (std::size_t k = 0; k < weight.columns; k++)
+      codes[k] = static_cast<std::int8_t>(bf16ToFloat(rounded[k]));
+    storeRow(target, lane, codes.data(), weight.columns);
+  }
+  return nullptr;
+}
+
+void dequantizeRow(const Weight& weight, std::size_t row, float* out) {
+  const std::int8_t* panel = panelOf(weight, row / kPanelRows);
+  const float scale = weight.scales.as<float>()[row];
+  for (std::size_t k = 0; k < weight.columns; k++)
+    out[k] = static_cast<float>(panel[k / 2 * kLineElements + row % kPanelRows * 2 + k % 2]) * scale;
+}
+
+const float* rowScales(const Weight& weight) { return weight.scales.as<float>(); }
+
+const bf16* lines(const Weight& weight, std::size_t panel, std::size_t firstPair, std::size_t pairs,
+                  bf16* scratch) {
+  decode(panelOf(weight, panel) + firstPair * kLineElements, pairs * kLineElements, scratch);
+  return scratch;
+}
+
+const FormatLoops& loops() {
+  static const FormatLoops same{lines, nullptr, nullptr};
+  return same;
+}
+
+static RegisterFormat registered({
+    .name = "int8",
+    .tensors = {{"weight", ElementType::u8, Extent::weight}, {"scale", ElementType::f32, Extent::row}},
+    .grouped = false,
+    .pairMultiple = 1,
+    .panelBytes = panelBytes,
+    .pack = pack,
+    .quantize = quantize,
+    .dequantizeRow = dequantizeRow,
+    .quantizeActivations = quantizeActivations,
+    .rowScales = rowScales,
+    .loops = loops,
+});
+
+}  // namespace
+}  // namespace int8
+}  // namespace quantlab
