@@ -55,7 +55,7 @@ test("weights of the 1B shape by format are the published sizes", async () => {
 
 test("what is loaded weighs what was predicted", async () => {
   const { formats } = await inspect("dummy:tiny", "--load");
-  expect(formats.map(({ format }) => format)).toEqual(["bf16", "fp8", "awq"]);
+  expect(formats.map(({ format }) => format)).toEqual(["bf16", "fp8", "awq", "int8"]);
   for (const { predicted, loadedBytes = 0 } of formats) {
     expect(Math.abs(loadedBytes / (predicted?.totalBytes ?? 0) - 1)).toBeLessThan(0.01);
   }

@@ -53,7 +53,7 @@ describe("lab.yaml", () => {
 
   it("points at the line of each problem", () => {
     expect(problemOf("model: x\nformats:\n  - bf16\n  - fp9\n")).toMatch(
-      /^lab\.yaml:4: formats\.1\.format: there is no format "fp9"; the formats are bf16, fp8, awq$/,
+      /^lab\.yaml:4: formats\.1\.format: there is no format "fp9"; the formats are bf16, fp8, awq, int8$/,
     );
     expect(problemOf("model: x\nexperiments:\n  latency:\n    outputlen: 3\n")).toMatch(
       /^lab\.yaml:4: experiments\.latency\.outputlen: Unrecognized key/,
