@@ -26,7 +26,7 @@ describe("the end table", () => {
     const text = resultText(tableOf(3));
     expect(text).toMatch(/ms\/token, batch 1 \(ms\) +1\d\.\d \[\d/);
     expect(text).toMatch(/of 34\.0, read bandwidth +█+\S* +7\d\.\d %/);
-    expect(text).toMatch(/GSM8K \(%\) +not measured/);
+    expect(text).toMatch(/exact match \(%\) +not measured/);
     expect(text).not.toContain("—");
   });
 });
