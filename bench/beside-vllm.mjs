@@ -184,7 +184,8 @@ Written by \`node bench/beside-vllm.mjs --vllm VLLM --write docs/beside-vllm.md\
 ${table.join("\n")}
 
 "Noise" is the standard deviation of the difference of two single runs of the noisier client (the
-square root of 2 times its sd). Requests completed, prompt and output tokens of both clients, run by run:
+square root of 2 times its sd): on a machine that does other work it is large, and agreement within it
+says little; read it with the load average above. Requests completed, prompt and output tokens of both clients, run by run:
 ${JSON.stringify(counts)}.
 `;
 process.stdout.write(`${JSON.stringify({ version, machine, rows, counts }, null, 2)}\n`);
