@@ -40,3 +40,11 @@ function withoutFraction(value: Quantity | string | undefined): string {
 function barText(ceiling: Quantity["ceiling"]): string {
   return ceiling === undefined ? "" : `${bar(ceiling.fraction)} ${asPercent(ceiling.fraction)}`;
 }
+
+/** A table as it is: one row a line. */
+export function tableText({ columns, rows }: Table): string {
+  return renderTable({
+    header: columns.map(columnTitle),
+    rows: rows.map((row) => columns.map(({ id }) => valueText(row[id]))),
+  });
+}

@@ -7,7 +7,7 @@ import type { Run } from "../results/run.ts";
 import { loadRun } from "../results/store.ts";
 import type { PreparedRun } from "./prepared-run.ts";
 import type { Progress } from "./progress.ts";
-import { resultText } from "./result-text.ts";
+import { resultText, tableText } from "./result-text.ts";
 
 /** Writes analysis.json and report.html into the run's folder, and the table to stdout. */
 export async function finishRun(
@@ -38,7 +38,7 @@ function toText(run: Run, analysis: Analysis, report: string): string {
   return [
     `\n${head}\n\n`,
     results === undefined ? "" : `${resultText(results)}\n`,
-    answers === undefined ? "" : `${answers.title}\n${resultText(answers)}\n`,
+    answers === undefined ? "" : `${answers.title}\n${tableText(answers)}\n`,
     `${answer}\n`,
     ...caveats.map((caveat) => `- ${caveat}\n`),
     `\nReport: ${relative(".", report)}\n`,
