@@ -17,7 +17,7 @@ import {
   trafficKinds,
 } from "./objectives.ts";
 import { hiddenLossCaveat } from "./row-answers-text.ts";
-import { asRatio, asText } from "./wording.ts";
+import { asRatio } from "./wording.ts";
 
 export interface Recommendation {
   /** The row to serve; undefined when nothing can be recommended. */
@@ -216,7 +216,7 @@ function caveatsOf(run: Run): string[] {
   const invalid = cells.filter(({ status, validity }) => status === "done" && !validity.valid);
   if (invalid.length > 0) {
     caveats.push(
-      `${asText(invalid.length)} of ${cells.length} cells failed a validity gate and decide nothing.`,
+      `${invalid.length} of ${cells.length} cells failed a validity gate and decide nothing.`,
     );
   }
   if (run.manifest.cells.every(({ repeat }) => repeat === 0)) {

@@ -3,12 +3,13 @@ import { QuantlabError } from "../base/errors.ts";
 import { completeConfig } from "../experiments/complete.ts";
 import { labConfigSchema } from "../experiments/config.ts";
 import { planRun } from "../experiments/plan.ts";
+import { addedBatches, withBatches } from "../experiments/refinement.ts";
 import { kernels } from "../kernels/binding.ts";
 import type { Machine } from "../results/run.ts";
 import { listRuns, RunStore } from "../results/store.ts";
 import { draftOf, type LabOptions, saysAnything } from "./lab-options.ts";
-import type { Progress } from "./progress.ts";
 import { type PreparedRun, plainConfig } from "./prepared-run.ts";
+import type { Progress } from "./progress.ts";
 
 /** The folder that --resume names, or the latest run in --out. @throws file-not-found */
 export async function findRun(resume: string | true, out: string): Promise<string> {
@@ -42,7 +43,8 @@ export async function openRun(
     requireSameMachine(store.manifest.machine);
     progress.event(`going on with ${folder}`);
     const { machine } = store.manifest;
-    return { plan: planRun(config, machine), store, machine };
+    const added = addedBatches(config, store.manifest.cells);
+    return { plan: planRun(withBatches(config, added), machine), store, machine };
   } catch (error) {
     await store.close();
     throw error;

@@ -19,6 +19,7 @@ import { Progress } from "./progress.ts";
 import { finishRun } from "./run-end.ts";
 import { runName } from "./run-name.ts";
 import { runProgress } from "./run-progress.ts";
+import { refineRun } from "./run-refine.ts";
 import { findRun, openRun } from "./run-resume.ts";
 import { isOnSlurm, runOnSlurm, type SlurmOptions } from "./run-slurm.ts";
 import { packageVersion } from "./version.ts";
@@ -67,7 +68,7 @@ async function runLab(file: string | undefined, options: RunOptions): Promise<vo
         ? await prepareNew(file, options, progress)
         : await openRun(await findRun(options.resume, options.out), file, options, progress);
     try {
-      await execute(prepared, progress, interrupt.signal);
+      await executeAll(prepared, progress, interrupt.signal);
       await finishRun(prepared, progress, options.json === true);
       await requireComplete(prepared.store, interrupt.signal);
     } finally {
@@ -109,6 +110,20 @@ async function prepareNew(
   });
   await writeRequests(store.folder, requests);
   return { plan, store, machine };
+}
+
+/** The plan, then what narrows the crossovers that it found. */
+async function executeAll(
+  prepared: PreparedRun,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  let next: PreparedRun | undefined = prepared;
+  while (next !== undefined && !signal.aborted) {
+    await execute(next, progress, signal);
+    next = await refineRun(next);
+    if (next !== undefined) progress.event("adding batch sizes that narrow the crossover");
+  }
 }
 
 async function execute(

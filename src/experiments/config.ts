@@ -31,6 +31,8 @@ export const labConfigSchema = z.strictObject({
         outputLen: z.number().int().positive(),
         /** Requests per cell, as a multiple of the batch size. */
         rounds: z.number().int().positive(),
+        /** Batch sizes that a run adds, at most, to narrow the crossovers it found; absent is none. */
+        refineBatches: z.number().int().nonnegative().optional(),
       })
       .optional(),
     latency: z

@@ -36,7 +36,13 @@ const quick: LabDraft = {
   model: undefined,
   experiments: {
     latency: { inputLen: 64, outputLen: 48, iterations: 3, warmupIterations: 1 },
-    throughput: { batchSizes: [1, 16, 64], inputLen: 32, outputLen: 32, rounds: 1 },
+    throughput: {
+      batchSizes: [1, 16, 64],
+      inputLen: 32,
+      outputLen: 32,
+      rounds: 1,
+      refineBatches: 1,
+    },
     serving: {
       dataset: "lengths",
       numPrompts: 12,
@@ -57,7 +63,13 @@ const standard: LabDraft = {
   model: "dummy:llama-3.2-1b",
   experiments: {
     latency: { inputLen: 512, outputLen: 128, iterations: 5, warmupIterations: 1 },
-    throughput: { batchSizes: [1, 16, 64], inputLen: 512, outputLen: 128, rounds: 1 },
+    throughput: {
+      batchSizes: [1, 16, 64],
+      inputLen: 512,
+      outputLen: 128,
+      rounds: 1,
+      refineBatches: 2,
+    },
     serving: {
       dataset: "lengths",
       numPrompts: 100,
@@ -78,7 +90,13 @@ const full: LabDraft = {
   model: "dummy:llama-3.1-8b",
   experiments: {
     latency: { inputLen: 512, outputLen: 128, iterations: 10, warmupIterations: 2 },
-    throughput: { batchSizes: [1, 4, 16, 64], inputLen: 512, outputLen: 128, rounds: 2 },
+    throughput: {
+      batchSizes: [1, 4, 16, 64],
+      inputLen: 512,
+      outputLen: 128,
+      rounds: 2,
+      refineBatches: 2,
+    },
     serving: {
       dataset: "lengths",
       numPrompts: 200,

@@ -3,14 +3,15 @@ import { closed } from "../load/arrivals/closed.ts";
 import { drawRequests } from "../load/draw.ts";
 import { promptSourceOf } from "../load/prompts/registry.ts";
 import type { LabConfig } from "./config.ts";
-import { closedLoopMs, type CostModel } from "./cost.ts";
+import { type CostModel, closedLoopMs } from "./cost.ts";
 import type { CellRequests, Experiment, PromptModel } from "./experiment.ts";
 import { doneResult, measure } from "./measure.ts";
 import { fixedLengths, warmupSeed } from "./requests.ts";
 
 type Throughput = NonNullable<LabConfig["experiments"]["throughput"]>;
 
-const settingOf = (batchSize: number) => `batch-${batchSize}`;
+/** Name of the setting of a batch size. */
+export const settingOf = (batchSize: number) => `batch-${batchSize}`;
 
 /** Tokens of a warm-up answer: enough for prefill and decode steps of the cell's batch to have run. */
 const warmupOutputLen = 4;
@@ -94,6 +95,7 @@ export const throughput: Experiment = {
       requestsPerSecond: summary.requestsPerSecond,
       durationMs: summary.durationMs,
       msPerTokenMedian: summary.tpotMs?.median,
+      ttftMsMedian: summary.ttftMs?.median,
       completed: summary.completed,
       failed: summary.failed,
     });

@@ -15,7 +15,7 @@ formats: [bf16, fp8, awq]
 threads: 1
 experiments:
   latency: { inputLen: 16, outputLen: 64, iterations: 2, warmupIterations: 1 }
-  throughput: { batchSizes: [1, 4], inputLen: 16, outputLen: 8, rounds: 1 }
+  throughput: { batchSizes: [1, 4], inputLen: 16, outputLen: 8, rounds: 1, refineBatches: 0 }
   serving: { dataset: lengths, lengthScale: 0.03, numPrompts: 6, requestRates: [8, inf] }
   accuracy: { task: gsm8k, numFewshot: 1, limit: 6 }
   divergence: { tokens: 256, window: 64 }
