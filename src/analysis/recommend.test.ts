@@ -42,6 +42,14 @@ describe("one recommendation", () => {
     expect(flips.join(" ")).toMatch(/Device: by the roofline/);
   });
 
+  it("leaves out a row that only answers questions", () => {
+    const key = { format: "int4-rtn", experiment: "accuracy", setting: "gsm8k", repeat: 0 };
+    const { manifest } = repeated;
+    const run = { ...repeated, manifest: { ...manifest, cells: [...manifest.cells, key] } };
+    const { label, runnerUp, verdict } = recommend(run, []);
+    expect([label, runnerUp, verdict]).toEqual(["fp8", "awq", "yes"]);
+  });
+
   it("follows the traffic mix", () => {
     const of = (traffic: Requirements["traffic"]) => recommend(repeated, [], { traffic }).label;
     expect(of({ single: 1 })).toBe("awq");

@@ -1,6 +1,6 @@
 /** From a run's figures and a team's requirements to one answer, its margin, and what would change it. */
 import type { Run } from "../results/run.ts";
-import { pairsOf, rowsOf } from "./cells.ts";
+import { pairsOf, timedRowsOf } from "./cells.ts";
 import type { RowCrossover } from "./crossovers.ts";
 import { eligibilityOf, type Requirements, requirementsOf } from "./eligibility.ts";
 import type { Finding } from "./finding.ts";
@@ -46,7 +46,7 @@ export function recommend(
   crossovers: readonly RowCrossover[],
   requirements: Requirements = requirementsOf(run),
 ): Recommendation {
-  const judged = rowsOf(run).map((label) => eligibilityOf(run, label, requirements));
+  const judged = timedRowsOf(run).map((label) => eligibilityOf(run, label, requirements));
   const rows = judged.filter(({ out }) => out === undefined).map(({ label }) => label);
   const excluded = judged.flatMap(({ out }) => out ?? []);
   const ranked = objectivesOf(run).flatMap((objective) => rank(run, rows, objective) ?? []);
@@ -147,7 +147,7 @@ function alone(
     };
   }
   const reason =
-    rowsOf(run).length < 2
+    timedRowsOf(run).length < 2
       ? "this run has one format"
       : "fewer than two formats have valid figures for the same cell";
   return { label: undefined, verdict: "undecided", answer: `Undecided: ${reason}.` };
@@ -197,7 +197,7 @@ function moreRepeats(run: Run, { first, second, margin, weighted }: Answer): str
   const half = Math.log(high / low) / 2;
   const needed = Math.ceil(n * (half / Math.max(1e-6, Math.log(value))) ** 2);
   if (needed > 50) {
-    return `${first} and ${second} are alike here: no practical number of repeats would tell them apart over ${weighted.length} figures of ${rowsOf(run).length} formats.`;
+    return `${first} and ${second} are alike here: no practical number of repeats would tell them apart over ${weighted.length} figures of ${timedRowsOf(run).length} formats.`;
   }
   return `About ${Math.max(1, needed - n)} more repeats would decide it.`;
 }
