@@ -3,7 +3,7 @@ import { analyzeRun } from "../analysis/analyze.ts";
 import { labConfigSchema } from "../experiments/config.ts";
 import { drawPlan, hashesOf, writeRequests } from "../experiments/frozen.ts";
 import { planRun } from "../experiments/plan.ts";
-import { addedBatches, batchesToAdd, withBatches } from "../experiments/refinement.ts";
+import { addedBatches, batchesLeft, batchesToAdd, withBatches } from "../experiments/refinement.ts";
 import { loadRun } from "../results/store.ts";
 import type { PreparedRun } from "./prepared-run.ts";
 
@@ -15,6 +15,8 @@ export async function refineRun({ store, machine }: PreparedRun): Promise<Prepar
   const { manifest, folder } = store;
   if ((await store.missing()).length > 0) return undefined;
   const config = labConfigSchema.parse(manifest.config);
+  // The analysis costs seconds on a large run: not where nothing may be added.
+  if (batchesLeft(config, manifest.cells) === 0) return undefined;
   const { nextBatches } = analyzeRun(await loadRun(folder));
   const batches = batchesToAdd(config, manifest.cells, nextBatches);
   if (batches.length === 0) return undefined;

@@ -23,13 +23,17 @@ export function addedBatches(config: LabConfig, cells: readonly CellKey[]): numb
   return [...new Set(settings)].sort((a, b) => a - b);
 }
 
+/** How many batch sizes the run may still add. */
+export function batchesLeft(config: LabConfig, cells: readonly CellKey[]): number {
+  const allowed = config.experiments.throughput?.refineBatches ?? 0;
+  return Math.max(0, allowed - addedBatches(config, cells).length);
+}
+
 /** Of the batch sizes that would narrow a crossover, those that the run may still add. */
 export function batchesToAdd(
   config: LabConfig,
   cells: readonly CellKey[],
   wanted: readonly number[],
 ): number[] {
-  const allowed = config.experiments.throughput?.refineBatches ?? 0;
-  const left = Math.max(0, allowed - addedBatches(config, cells).length);
-  return wanted.filter((batch) => batch <= config.maxNumSeqs).slice(0, left);
+  return wanted.filter((batch) => batch <= config.maxNumSeqs).slice(0, batchesLeft(config, cells));
 }
