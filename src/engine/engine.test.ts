@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ContextModel } from "../../test/fakes/context-model.ts";
+import { engineRequest as request } from "../../test/fakes/engine-requests.ts";
 import { ManualClock } from "../base/clock.ts";
 import { Engine } from "./engine.ts";
 import type { EngineRequest, SamplingParams, TokenEvent } from "./events.ts";
@@ -14,24 +15,6 @@ const roomy: EngineLimits = {
   blockSize: 4,
   vocabSize: 97,
 };
-
-function request(
-  id: string,
-  prompt: readonly number[],
-  params: Partial<SamplingParams>,
-): EngineRequest {
-  const defaults: SamplingParams = {
-    maxTokens: 8,
-    minTokens: 0,
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    seed: undefined,
-    ignoreEos: false,
-    stopTokenIds: [],
-  };
-  return { id, promptTokenIds: prompt, params: { ...defaults, ...params } };
-}
 
 function engineWith(limits: Partial<EngineLimits> = {}, eosTokenIds: readonly number[] = []) {
   return new Engine(
