@@ -2,6 +2,7 @@
 #include "attention-tile.h"
 
 #if defined(__x86_64__)
+#include "../formats/fp8/decode.h"
 #include "dispatch.h"
 #include "intrinsics.h"
 
@@ -45,21 +46,36 @@ QUANTLAB_AVX2 void scoreRows(const bf16* const* queries, std::size_t headDim, co
   }
 }
 
-QUANTLAB_AVX2 void score(const bf16* const* queries, std::size_t rows, std::size_t headDim,
-                         const KeyTile& tile, float* scores) {
+QUANTLAB_AVX2 void score(const QueryRows& queries, const KeyTile& tile, float* scores) {
+  const bf16* rows[kTileRows];
+  for (std::size_t row = 0; row < queries.rows; row++)
+    rows[row] = queries.data + row * queries.stride;
   for (std::size_t j = 0; j < tile.groups; j++) {
     float* group = scores + 16 * j;
     std::size_t row = 0;
-    for (; row + 4 <= rows; row += 4)
-      scoreRows<4>(queries + row, headDim, tile.keys[j], group + row * kTileKeys);
-    for (; row < rows; row++)
-      scoreRows<1>(queries + row, headDim, tile.keys[j], group + row * kTileKeys);
+    for (; row + 4 <= queries.rows; row += 4)
+      scoreRows<4>(rows + row, queries.headDim, tile.keys[j], group + row * kTileKeys);
+    for (; row < queries.rows; row++)
+      scoreRows<1>(rows + row, queries.headDim, tile.keys[j], group + row * kTileKeys);
   }
 }
 
-QUANTLAB_AVX2 inline __m256 widen(const bf16* values) {
-  return _mm256_castsi256_ps(_mm256_slli_epi32(
-      _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values))), 16));
+// Adds a line of two keys, or of its first alone, to `Rows` rows of 16 columns.
+template <std::size_t Rows, bool Both>
+QUANTLAB_AVX2 inline void addLine(const bf16* line, const float* weights, __m256* low, __m256* high) {
+  const __m256i lowPairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(line));
+  const __m256i highPairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(line) + 1);
+  for (std::size_t row = 0; row < Rows; row++) {
+    const __m256 even = _mm256_set1_ps(weights[row * kTileKeys]);
+    low[row] = _mm256_fmadd_ps(even, evenOf(lowPairs), low[row]);
+    high[row] = _mm256_fmadd_ps(even, evenOf(highPairs), high[row]);
+  }
+  if constexpr (!Both) return;
+  for (std::size_t row = 0; row < Rows; row++) {
+    const __m256 odd = _mm256_set1_ps(weights[row * kTileKeys + 1]);
+    low[row] = _mm256_fmadd_ps(odd, oddOf(lowPairs), low[row]);
+    high[row] = _mm256_fmadd_ps(odd, oddOf(highPairs), high[row]);
+  }
 }
 
 // `Rows` rows, 16 columns from `first`.
@@ -74,17 +90,12 @@ QUANTLAB_AVX2 void accumulateRows(const float* weights, const float* factors, st
     high[row] = _mm256_mul_ps(_mm256_loadu_ps(sums + row * columns + first + 8), factor);
   }
   for (std::size_t j = 0; j < tile.groups; j++) {
-    const bf16* value = tile.values[j] + first;
+    const bf16* line = tile.values[j] + first / 16 * KvCache::kLinePairs * kLineElements;
     const float* weight = weights + 16 * j;
-    for (std::size_t key = 0; key < tile.counts[j]; key++, value += columns, weight++) {
-      const __m256 lowValue = widen(value);
-      const __m256 highValue = widen(value + 8);
-      for (std::size_t row = 0; row < Rows; row++) {
-        const __m256 spread = _mm256_set1_ps(weight[row * kTileKeys]);
-        low[row] = _mm256_fmadd_ps(spread, lowValue, low[row]);
-        high[row] = _mm256_fmadd_ps(spread, highValue, high[row]);
-      }
-    }
+    std::size_t key = 0;
+    for (; key + 2 <= tile.counts[j]; key += 2, line += kLineElements)
+      addLine<Rows, true>(line, weight + key, low, high);
+    if (key < tile.counts[j]) addLine<Rows, false>(line, weight + key, low, high);
   }
   for (std::size_t row = 0; row < Rows; row++) {
     _mm256_storeu_ps(sums + row * columns + first, low[row]);
@@ -105,9 +116,13 @@ QUANTLAB_AVX2 void accumulate(const float* weights, const float* factors, std::s
   }
 }
 
+QUANTLAB_AVX2 void widen(const std::uint8_t* codes, std::size_t count, bf16* lines) {
+  fp8::widenAvx2(codes, count, lines);
+}
+
 }  // namespace
 
-const TileLoops avx2TileLoops{score, accumulate};
+const TileLoops avx2TileLoops{{score, accumulate}, {nullptr, nullptr}, widen, nullptr, nullptr};
 
 }  // namespace quantlab
 #endif

@@ -1,4 +1,5 @@
 // The inner loops of attention in plain C++, and the choice among the variants.
+#include "../formats/fp8/decode.h"
 #include "attention-tile.h"
 #include "cpu.h"
 
@@ -10,18 +11,18 @@ void scoreGroup(const bf16* query, std::size_t headDim, const bf16* keys, float*
   for (std::size_t pair = 0; pair < headDim / 2; pair++) {
     const float even = bf16ToFloat(query[2 * pair]);
     const float odd = bf16ToFloat(query[2 * pair + 1]);
-    const bf16* line = keys + pair * 32;
+    const bf16* line = keys + pair * kLineElements;
     for (std::size_t lane = 0; lane < 16; lane++)
       lanes[lane] += even * bf16ToFloat(line[2 * lane]) + odd * bf16ToFloat(line[2 * lane + 1]);
   }
   for (std::size_t lane = 0; lane < 16; lane++) scores[lane] = lanes[lane];
 }
 
-void score(const bf16* const* queries, std::size_t rows, std::size_t headDim, const KeyTile& tile,
-           float* scores) {
-  for (std::size_t row = 0; row < rows; row++)
+void score(const QueryRows& queries, const KeyTile& tile, float* scores) {
+  for (std::size_t row = 0; row < queries.rows; row++)
     for (std::size_t j = 0; j < tile.groups; j++)
-      scoreGroup(queries[row], headDim, tile.keys[j], scores + row * kTileKeys + 16 * j);
+      scoreGroup(queries.data + row * queries.stride, queries.headDim, tile.keys[j],
+                 scores + row * kTileKeys + 16 * j);
 }
 
 void accumulate(const float* weights, const float* factors, std::size_t rows, std::size_t columns,
@@ -32,8 +33,9 @@ void accumulate(const float* weights, const float* factors, std::size_t rows, st
     for (std::size_t j = 0; j < tile.groups; j++) {
       for (std::size_t key = 0; key < tile.counts[j]; key++) {
         const float weight = weights[row * kTileKeys + 16 * j + key];
-        const bf16* value = tile.values[j] + key * columns;
-        for (std::size_t d = 0; d < columns; d++) sum[d] += weight * bf16ToFloat(value[d]);
+        const bf16* line = tile.values[j] + key / 2 * kLineElements + key % 2;
+        for (std::size_t d = 0; d < columns; d++)
+          sum[d] += weight * bf16ToFloat(line[d / 16 * KvCache::kLinePairs * kLineElements + d % 16 * 2]);
       }
     }
   }
@@ -41,9 +43,10 @@ void accumulate(const float* weights, const float* factors, std::size_t rows, st
 
 }  // namespace
 
-const TileLoops portableTileLoops{score, accumulate};
+const TileLoops portableTileLoops{
+    {score, accumulate}, {nullptr, nullptr}, fp8::widenPortable, nullptr, nullptr};
 
-const TileLoops& tileLoops() {
+const TileLoops& tileLoops([[maybe_unused]] std::size_t rows) {
 #if defined(__x86_64__)
   switch (activeIsa()) {
     // An AMX score loop over the same key lines belongs here; its machines run AVX-512 until then.

@@ -1,31 +1,59 @@
 // The inner loops of attention: a few query rows against at most 64 keys.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 
-#include "memory.h"
+#include "kv-cache.h"
 
 namespace quantlab {
 
 constexpr std::size_t kTileGroups = 4;                // groups of 16 keys
 constexpr std::size_t kTileKeys = 16 * kTileGroups;
 constexpr std::size_t kTileRows = 32;                 // query rows that share the tile's keys
+constexpr std::size_t kFewRows = 4;                   // decode: codes pay to be read in registers
+constexpr std::size_t kLineElements = 32;             // BF16 numbers of a line
+constexpr std::size_t kQueryMultiple = 32;            // query rows are padded with zeros to it
 
-// Consecutive groups of a context; only the first counts[j] keys of group j exist.
-struct KeyTile {
+// Consecutive groups of a context, as kv-cache.h lays out lines (of bf16) or codes (of uint8_t); only the
+// first counts[j] keys of group j exist, and nothing may be computed from what lies behind them.
+template <typename Element>
+struct TileOf {
   std::size_t groups = 0;
-  const bf16* keys[kTileGroups];    // [headDim / 2][16][2]
-  const bf16* values[kTileGroups];  // [counts][valueColumns]
+  const Element* keys[kTileGroups];
+  const Element* values[kTileGroups];
   std::size_t counts[kTileGroups];
   std::size_t starts[kTileGroups];  // position of the first key in the context
 };
+using KeyTile = TileOf<bf16>;
+using CodeTile = TileOf<std::uint8_t>;
 
-struct TileLoops {
-  // scores[row * kTileKeys + 16 * j + lane] = queries[row] . key; lanes beyond counts are garbage.
-  void (*score)(const bf16* const* queries, std::size_t rows, std::size_t headDim,
-                const KeyTile& tile, float* scores);
+// Query rows `stride` elements apart, zeros from headDim to the stride.
+struct QueryRows {
+  const bf16* data;
+  std::size_t stride;
+  std::size_t rows;
+  std::size_t headDim;
+};
+
+template <typename Element>
+struct TileProducts {
+  // scores[row * kTileKeys + 16 * j + lane] = query . key; lanes beyond counts are garbage, codes are
+  // taken without their scale.
+  void (*score)(const QueryRows& queries, const TileOf<Element>& tile, float* scores);
   // sums[row * columns + d] = sums * factors[row] + sum over keys of weights[row * kTileKeys + k] * v[k][d].
   void (*accumulate)(const float* weights, const float* factors, std::size_t rows,
-                     std::size_t columns, const KeyTile& tile, float* sums);
+                     std::size_t columns, const TileOf<Element>& tile, float* sums);
+};
+
+struct TileLoops {
+  TileProducts<bf16> lines;
+  // For at most kFewRows rows; null where codes are always widened first.
+  TileProducts<std::uint8_t> codes;
+  // `count` lines of 64 codes to twice as many lines of BF16.
+  void (*widen)(const std::uint8_t* codes, std::size_t count, bf16* lines);
+  // Called by each thread around its use of the loops; null where nothing is to be done.
+  void (*begin)();
+  void (*end)();
 };
 
 extern const TileLoops portableTileLoops;
@@ -34,7 +62,7 @@ extern const TileLoops avx2TileLoops;
 extern const TileLoops avx512TileLoops;
 #endif
 
-// Those of the active instruction set.
-const TileLoops& tileLoops();
+// Those of the active instruction set for so many rows.
+const TileLoops& tileLoops(std::size_t rows);
 
 }  // namespace quantlab

@@ -1,12 +1,10 @@
-// Splits attention into items over the threads, and runs the online softmax of one item.
+// Splits attention into items over the threads, and merges what was summed apart.
 #include "attention.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <vector>
 
-#include "attention-tile.h"
+#include "attention-item.h"
 #include "dispatch.h"
 #include "exponential.h"
 #include "pool.h"
@@ -14,50 +12,9 @@
 namespace quantlab {
 namespace {
 
-constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
-
 // Keys of one split, in groups: each split is summed from nothing and then merged, in order, so that
 // the bits are the same whether one thread or several work on a long context.
 constexpr std::size_t kSplitGroups = 32;
-
-// Weights of one row of a tile from its scores: exp(scale * score - maximum) where the row may look,
-// 0 elsewhere; updates the row's running maximum and sum. Returns the factor for what was summed.
-QUANTLAB_BODY float softenRowBody(float* scores, const int* visible, float scale, float* maximum,
-                                  float* sum) {
-  float lanes[16];
-  for (std::size_t lane = 0; lane < 16; lane++) lanes[lane] = *maximum;
-  for (std::size_t j = 0; j < kTileGroups; j++) {
-    for (int lane = 0; lane < 16; lane++) {
-      const float score = lane < visible[j] ? scores[16 * j + lane] * scale : kMinusInfinity;
-      scores[16 * j + lane] = score;
-      lanes[lane] = score > lanes[lane] ? score : lanes[lane];
-    }
-  }
-  for (std::size_t width = 8; width > 0; width /= 2)
-    for (std::size_t lane = 0; lane < width; lane++)
-      lanes[lane] = lanes[lane + width] > lanes[lane] ? lanes[lane + width] : lanes[lane];
-  const float top = lanes[0];
-  // A row that sees nothing yet: weights 0, not exp(-inf + inf).
-  const float shift = top == kMinusInfinity ? 0.0f : top;
-  const float factor = exponential(*maximum - shift);
-  float total[16] = {};
-  for (std::size_t j = 0; j < kTileGroups; j++) {
-    for (std::size_t lane = 0; lane < 16; lane++) {
-      const float weight = exponential(scores[16 * j + lane] - shift);
-      scores[16 * j + lane] = weight;
-      total[lane] += weight;
-    }
-  }
-  for (std::size_t width = 8; width > 0; width /= 2)
-    for (std::size_t lane = 0; lane < width; lane++) total[lane] += total[lane + width];
-  *maximum = top;
-  *sum = *sum * factor + total[0];
-  return factor;
-}
-
-QUANTLAB_VARIANTS(float, softenRow,
-                  (float* scores, const int* visible, float scale, float* maximum, float* sum),
-                  (scores, visible, scale, maximum, sum));
 
 // a = a * factorA + b * factorB.
 QUANTLAB_BODY void blendBody(float* a, const float* b, float factorA, float factorB,
@@ -75,112 +32,11 @@ QUANTLAB_VARIANTS(void, finishRow,
                   (const float* sums, float inverse, std::size_t columns, bf16* out),
                   (sums, inverse, columns, out));
 
-struct Problem {
-  const bf16* qkv;
-  const Batch& batch;
-  const KvCache& cache;
-  std::size_t layer;
-  std::size_t heads;
-  bf16* out;
-
-  std::size_t grouped() const { return heads / cache.kvHeads; }
-  std::size_t qkvColumns() const { return (heads + 2 * cache.kvHeads) * cache.headDim; }
-};
-
-// Up to kTileRows query vectors of one sequence that share a KV head: vector v is query head
-// v % grouped of token v / grouped.
-struct Item {
-  const BatchSequence* sequence;
-  std::size_t kvHead;
-  std::size_t firstVector;
-  std::size_t vectors;
-};
-
-// Running softmax of an item's rows. `sums` is [vectors, valueColumns].
-struct State {
-  float maxima[kTileRows];
-  float totals[kTileRows];
-  float* sums;
-
-  void clear(std::size_t vectors, std::size_t columns) {
-    std::fill_n(maxima, vectors, kMinusInfinity);
-    std::fill_n(totals, vectors, 0.0f);
-    std::fill_n(sums, vectors * columns, 0.0f);
-  }
-};
-
-std::size_t tokenOf(const Problem& problem, const Item& item, std::size_t row) {
-  return (item.firstVector + row) / problem.grouped();
-}
-
-// Keys that row may look at: its own position and all before.
-std::size_t visibleKeys(const Problem& problem, const Item& item, std::size_t row) {
-  const BatchSequence& sequence = *item.sequence;
-  return static_cast<std::size_t>(sequence.contextLength - sequence.rows) +
-         tokenOf(problem, item, row) + 1;
-}
-
 // Groups of 16 keys (fewer at a block's end) that cover the first `keys` keys.
 std::size_t groupsFor(const KvCache& cache, std::size_t keys) {
   const std::size_t rest = keys % cache.blockSize;
   return keys / cache.blockSize * cache.groupsPerBlock() +
          (rest + KvCache::kGroupKeys - 1) / KvCache::kGroupKeys;
-}
-
-KeyTile tileAt(const Problem& problem, const Item& item, std::size_t firstGroup,
-               std::size_t endGroup, std::size_t keys) {
-  const KvCache& cache = problem.cache;
-  const std::size_t perBlock = cache.groupsPerBlock();
-  const std::int32_t* table = problem.batch.blockTables.data() + item.sequence->firstBlock;
-  KeyTile tile;
-  for (std::size_t group = firstGroup; group < endGroup && tile.groups < kTileGroups; group++) {
-    const std::size_t index = group / perBlock;
-    const std::size_t offset = group % perBlock * KvCache::kGroupKeys;
-    const std::size_t start = index * cache.blockSize + offset;
-    const auto block = static_cast<std::size_t>(table[index]);
-    const std::size_t j = tile.groups++;
-    tile.keys[j] = cache.keysOf(problem.layer, block, item.kvHead) + offset * cache.headDim;
-    tile.values[j] =
-        cache.valuesOf(problem.layer, block, item.kvHead) + offset * cache.valueColumns();
-    tile.counts[j] =
-        std::min({KvCache::kGroupKeys, cache.blockSize - offset, keys - start});
-    tile.starts[j] = start;
-  }
-  return tile;
-}
-
-// Adds the groups [firstGroup, endGroup) of the context to the state.
-void runGroups(const Problem& problem, const Item& item, std::size_t firstGroup,
-               std::size_t endGroup, State& state) {
-  const TileLoops& loops = tileLoops();
-  const KvCache& cache = problem.cache;
-  const std::size_t keys = visibleKeys(problem, item, item.vectors - 1);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(cache.headDim));
-  const bf16* queries[kTileRows];
-  for (std::size_t row = 0; row < item.vectors; row++) {
-    const std::size_t token =
-        static_cast<std::size_t>(item.sequence->firstRow) + tokenOf(problem, item, row);
-    const std::size_t head =
-        item.kvHead * problem.grouped() + (item.firstVector + row) % problem.grouped();
-    queries[row] = problem.qkv + token * problem.qkvColumns() + head * cache.headDim;
-  }
-  alignas(64) float scores[kTileRows * kTileKeys];
-  float factors[kTileRows];
-  for (std::size_t group = firstGroup; group < endGroup; group += kTileGroups) {
-    const KeyTile tile = tileAt(problem, item, group, endGroup, keys);
-    loops.score(queries, item.vectors, cache.headDim, tile, scores);
-    for (std::size_t row = 0; row < item.vectors; row++) {
-      const std::size_t limit = visibleKeys(problem, item, row);
-      int visible[kTileGroups] = {};
-      for (std::size_t j = 0; j < tile.groups; j++)
-        visible[j] = limit <= tile.starts[j]
-                         ? 0
-                         : static_cast<int>(std::min(tile.counts[j], limit - tile.starts[j]));
-      factors[row] = softenRow(scores + row * kTileKeys, visible, scale, &state.maxima[row],
-                               &state.totals[row]);
-    }
-    loops.accumulate(scores, factors, item.vectors, cache.valueColumns(), tile, state.sums);
-  }
 }
 
 // Merges the partial softmax of a later split into `state`.
@@ -201,9 +57,9 @@ void writeOut(const Problem& problem, const Item& item, const State& state) {
   for (std::size_t row = 0; row < item.vectors; row++) {
     const std::size_t token =
         static_cast<std::size_t>(item.sequence->firstRow) + tokenOf(problem, item, row);
-    const std::size_t head =
-        item.kvHead * problem.grouped() + (item.firstVector + row) % problem.grouped();
-    finishRow(state.sums + row * cache.valueColumns(), 1.0f / state.totals[row], cache.headDim,
+    const std::size_t head = headOf(problem, item, row);
+    finishRow(state.sums + row * cache.valueColumns(),
+              cache.valueScales[problem.layer] / state.totals[row], cache.headDim,
               problem.out + (token * problem.heads + head) * cache.headDim);
   }
 }

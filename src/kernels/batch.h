@@ -3,8 +3,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "border.h"
-
 namespace quantlab {
 
 struct BatchSequence {
@@ -25,12 +23,6 @@ struct Batch {
   std::vector<std::int32_t> logitRows;
   std::int32_t lastPosition = -1;         // largest of positions
   std::uint64_t checkedCache = 0;         // KvCache::id that slots and blocks are known to fit
-};
-
-template <>
-struct HandleTag<Batch> {
-  static constexpr napi_type_tag value = {0x7175616e746c6162ull, 2};
-  static constexpr const char* name = "batch";
 };
 
 }  // namespace quantlab

@@ -51,6 +51,14 @@ export type ScaledMatrixArguments = [
   symmetric: boolean,
 ];
 
+/** What a KV cache stores: BF16 numbers, or E4M3 codes of value / scale with a scale each layer. */
+export interface KvElements {
+  readonly dtype: "bf16" | "fp8";
+  /** [layers] each, finite and above 0; ones where there are none. Of an fp8 cache only. */
+  readonly keyScales?: Float32Array | undefined;
+  readonly valueScales?: Float32Array | undefined;
+}
+
 /** Numbers per sequence in `setBatch`'s `sequences`. */
 export const sequenceStride = 4;
 
@@ -248,12 +256,14 @@ export interface Kernels {
     blockSize: number,
     kvHeads: number,
     headDim: number,
+    elements?: KvElements,
   ): KvCacheHandle;
   freeKvCache(cache: KvCacheHandle): void;
   /**
    * qkv [tokens, (heads + 2 kvHeads) * headDim] bf16: optionally RMSNorm of each query and key head
    * (qNorm, kNorm [headDim]; Qwen3), then RoPE (half-split) on queries, in place, and on keys; keys
-   * and values go to the batch's slots of `layer`.
+   * and values go to the batch's slots of `layer`, in an fp8 cache as E4M3 codes of value / scale,
+   * saturating at 448.
    */
   ropeAndCache(
     qkv: BufferHandle,

@@ -1,11 +1,10 @@
 // The border of what knows sequences: batch, RoPE table, KV cache, attention. No bad batch passes it.
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 
 #include "attention.h"
-#include "batch.h"
-#include "kv-cache.h"
-#include "rope.h"
+#include "border-sequences.h"
 
 namespace quantlab {
 namespace {
@@ -96,6 +95,46 @@ Napi::Value createRopeTable(const Napi::CallbackInfo& info) {
   return wrapHandle(info.Env(), std::move(table));
 }
 
+// One finite, positive scale a layer; ones where there are none.
+std::vector<float> scalesArgument(const Napi::CallbackInfo& info, const Napi::Object& options,
+                                  const char* name, std::size_t layers) {
+  const Napi::Value value = options.Get(name);
+  if (value.IsUndefined()) return std::vector<float>(layers, 1.0f);
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array)
+    throw Napi::TypeError::New(info.Env(), std::string(name) + " is not a Float32Array");
+  const auto array = value.As<Napi::Float32Array>();
+  if (array.ElementLength() != layers)
+    throw Napi::RangeError::New(info.Env(), std::string(name) + " holds " +
+                                                std::to_string(array.ElementLength()) +
+                                                " scales, the cache has " + std::to_string(layers) +
+                                                " layers");
+  std::vector<float> scales(array.Data(), array.Data() + layers);
+  for (const float scale : scales)
+    if (!(std::isfinite(scale) && std::isfinite(1.0f / scale) && scale > 0))
+      throw Napi::RangeError::New(info.Env(), std::string(name) + " holds " +
+                                                  std::to_string(scale) +
+                                                  "; a scale is finite and above 0");
+  return scales;
+}
+
+// {dtype: "bf16" | "fp8", keyScales?, valueScales?}; undefined is BF16.
+void dtypeArgument(const Napi::CallbackInfo& info, std::size_t index, KvCache& cache) {
+  cache.dtype = KvDtype::bf16;
+  const auto options =
+      info[index].IsObject() ? info[index].As<Napi::Object>() : Napi::Object::New(info.Env());
+  const Napi::Value dtype = options.Get("dtype");
+  const std::string name = dtype.IsString() ? dtype.As<Napi::String>().Utf8Value() : "bf16";
+  if (name == "fp8") cache.dtype = KvDtype::e4m3;
+  else if (name != "bf16")
+    throw Napi::TypeError::New(info.Env(), "a KV cache is bf16 or fp8, not " + name);
+  cache.keyScales = scalesArgument(info, options, "keyScales", cache.layers);
+  cache.valueScales = scalesArgument(info, options, "valueScales", cache.layers);
+  if (cache.dtype == KvDtype::bf16)
+    for (std::size_t layer = 0; layer < cache.layers; layer++)
+      if (cache.keyScales[layer] != 1 || cache.valueScales[layer] != 1)
+        throw Napi::TypeError::New(info.Env(), "scales are for an fp8 cache");
+}
+
 Napi::Value createKvCache(const Napi::CallbackInfo& info) {
   static std::atomic<std::uint64_t> created{0};
   KvCache cache;
@@ -111,12 +150,11 @@ Napi::Value createKvCache(const Napi::CallbackInfo& info) {
   // Slots are 32-bit; and with this bound the sizes below cannot overflow.
   if (cache.blocks * cache.blockSize > (std::size_t{1} << 31) - 1)
     throw Napi::RangeError::New(info.Env(), "a cache holds at most 2^31 - 1 slots");
+  dtypeArgument(info, 5, cache);
   cache.id = ++created;
   const std::size_t chunks = cache.layers * cache.blocks * cache.kvHeads;
-  cache.keys = allocateOrThrow(info.Env(), chunks * cache.keyChunk() * sizeof(bf16),
-                               MemoryKind::kvCache);
-  cache.values = allocateOrThrow(info.Env(), chunks * cache.valueChunk() * sizeof(bf16),
-                                 MemoryKind::kvCache);
+  cache.keys = allocateOrThrow(info.Env(), chunks * cache.keyChunk(), MemoryKind::kvCache);
+  cache.values = allocateOrThrow(info.Env(), chunks * cache.valueChunk(), MemoryKind::kvCache);
   return wrapHandle(info.Env(), std::make_unique<KvCache>(std::move(cache)));
 }
 

@@ -1,7 +1,7 @@
 // The border of weights: checks tensors and shapes against the format, then calls; no arithmetic.
 #include <limits>
 
-#include "batch.h"
+#include "border-sequences.h"
 #include "border.h"
 #include "format.h"
 #include "matmul.h"

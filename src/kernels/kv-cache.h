@@ -2,19 +2,27 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
-#include "border.h"
+#include "memory.h"
 
 namespace quantlab {
 
 // Bounds the arrays on the stack of rope.cc and attention.cc; models use 64 to 256.
 constexpr std::size_t kMaxHeadDim = 512;
 
-// Keys of a block: groups of 16 keys, in each group [headDim / 2][16 keys][2]: one 64-byte line holds
-// two neighbouring elements of 16 keys, what one BF16 dot product instruction takes, so that 16 scores
-// are summed side by side. Values of a block: [blockSize][headDim padded to 16], zeros in the padding.
+// What an element of the cache is; E4M3 codes stand for code * scale of their layer.
+enum class KvDtype { bf16, e4m3 };
+
+// Keys and values of a block lie in groups of 16 keys, and a group in lines of 16 x 2 BF16, 64 bytes.
+// Keys: line i holds elements 2i and 2i + 1 of the 16 keys, what one BF16 dot product instruction
+// takes, so that 16 scores are summed side by side. Values: line 8 c + p holds columns 16 c to 16 c + 15
+// of keys 2p and 2p + 1; columns from headDim to the next multiple of 16 are zeros.
+// As codes, two neighbouring lines are one line of 64 bytes, in the order of e4m3Byte().
 struct KvCache {
   static constexpr std::size_t kGroupKeys = 16;
+  static constexpr std::size_t kLineBytes = 64;
+  static constexpr std::size_t kLinePairs = kGroupKeys / 2;  // value lines of 16 columns
 
   std::uint64_t id;  // unique in the process, never 0
   std::size_t layers;
@@ -22,27 +30,37 @@ struct KvCache {
   std::size_t blockSize;
   std::size_t kvHeads;
   std::size_t headDim;
-  Block keys;    // [layers][blocks][kvHeads] chunks of keyChunk()
-  Block values;  // [layers][blocks][kvHeads] chunks of valueChunk()
+  KvDtype dtype;
+  std::vector<float> keyScales;    // [layers], 1 in a BF16 cache
+  std::vector<float> valueScales;  // [layers]
+  Block keys;                      // [layers][blocks][kvHeads] chunks of keyChunk() bytes
+  Block values;                    // [layers][blocks][kvHeads] chunks of valueChunk() bytes
 
   std::size_t groupsPerBlock() const { return (blockSize + kGroupKeys - 1) / kGroupKeys; }
-  std::size_t groupElements() const { return kGroupKeys * headDim; }
-  std::size_t keyChunk() const { return groupsPerBlock() * groupElements(); }
   std::size_t valueColumns() const { return (headDim + 15) / 16 * 16; }
-  std::size_t valueChunk() const { return blockSize * valueColumns(); }
+  std::size_t keyLines() const { return headDim / 2; }
+  std::size_t valueLines() const { return valueColumns() / 2; }
 
-  bf16* keysOf(std::size_t layer, std::size_t block, std::size_t head) const {
-    return keys.as<bf16>() + ((layer * blocks + block) * kvHeads + head) * keyChunk();
+  // Bytes of so many BF16 lines as they are stored.
+  std::size_t storedBytes(std::size_t lines) const {
+    return kLineBytes * (dtype == KvDtype::bf16 ? lines : (lines + 1) / 2);
   }
-  bf16* valuesOf(std::size_t layer, std::size_t block, std::size_t head) const {
-    return values.as<bf16>() + ((layer * blocks + block) * kvHeads + head) * valueChunk();
-  }
-};
+  std::size_t keyGroup() const { return storedBytes(keyLines()); }
+  std::size_t valueGroup() const { return storedBytes(valueLines()); }
+  std::size_t keyChunk() const { return groupsPerBlock() * keyGroup(); }
+  std::size_t valueChunk() const { return groupsPerBlock() * valueGroup(); }
 
-template <>
-struct HandleTag<KvCache> {
-  static constexpr napi_type_tag value = {0x7175616e746c6162ull, 3};
-  static constexpr const char* name = "KV cache";
+  // The group of one block that holds the key at `offset` within it.
+  std::uint8_t* keysOf(std::size_t layer, std::size_t block, std::size_t head,
+                       std::size_t offset) const {
+    return keys.as<std::uint8_t>() + ((layer * blocks + block) * kvHeads + head) * keyChunk() +
+           offset / kGroupKeys * keyGroup();
+  }
+  std::uint8_t* valuesOf(std::size_t layer, std::size_t block, std::size_t head,
+                         std::size_t offset) const {
+    return values.as<std::uint8_t>() + ((layer * blocks + block) * kvHeads + head) * valueChunk() +
+           offset / kGroupKeys * valueGroup();
+  }
 };
 
 }  // namespace quantlab

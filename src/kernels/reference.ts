@@ -91,6 +91,32 @@ export function attend(
   );
 }
 
+/** The magnitudes of the E4M3 codes 0x00 to 0x7E, in order; 0x7F is NaN. */
+const e4m3Magnitudes = Array.from({ length: 127 }, (_, code) => {
+  const [exponent, mantissa] = [code >> 3, code & 7];
+  return exponent === 0 ? mantissa * 2 ** -9 : (1 + mantissa / 8) * 2 ** (exponent - 7);
+});
+
+/** The nearest E4M3 number, ties to the even code, beyond 448 the largest; NaN stays NaN. */
+export function roundToE4m3(value: number): number {
+  if (Number.isNaN(value)) return value;
+  const magnitude = Math.min(Math.abs(value), 448);
+  let best = 0;
+  for (const [code, candidate] of e4m3Magnitudes.entries()) {
+    const [distance, smallest] = [candidate, at(e4m3Magnitudes, best)].map((number) =>
+      Math.abs(number - magnitude),
+    );
+    if (distance === undefined || smallest === undefined) continue;
+    if (distance < smallest || (distance === smallest && code % 2 === 0)) best = code;
+  }
+  return Math.sign(value) * at(e4m3Magnitudes, best);
+}
+
+/** What an fp8 cache gives back of a key or value: the quotient is FP32, as in the kernel. */
+export function throughFp8Cache(value: number, scale: number): number {
+  return roundToE4m3(Math.fround(value / scale)) * scale;
+}
+
 /** Index of the largest; the lowest index wins a tie. */
 export function argmax(logits: ArrayLike<number>): number {
   let best = 0;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "../formats/fp8/decode.h"
 #include "dispatch.h"
 #include "pool.h"
 #include "row-ops.h"
@@ -36,17 +37,48 @@ void turnHead(const bf16* x, const bf16* normWeight, float eps, const float* cos
   rotate(normalized, cosines, sines, half, out);
 }
 
-void storeKey(const KvCache& cache, bf16* chunk, std::size_t offset, const bf16* key) {
-  bf16* group = chunk + offset / KvCache::kGroupKeys * cache.groupElements();
-  bf16* lane = group + offset % KvCache::kGroupKeys * 2;
-  for (std::size_t pair = 0; pair < cache.headDim / 2; pair++)
-    std::memcpy(lane + pair * 2 * KvCache::kGroupKeys, key + 2 * pair, 4);
+// Codes of a head's row: a true division, then the saturating cast, as vLLM fills its cache.
+QUANTLAB_BODY void encodeRowBody(const bf16* x, float scale, std::size_t count,
+                                 std::uint8_t* codes) {
+  for (std::size_t i = 0; i < count; i++) codes[i] = encodeE4m3(bf16ToFloat(x[i]) / scale);
+}
+QUANTLAB_VARIANTS(void, encodeRow,
+                  (const bf16* x, float scale, std::size_t count, std::uint8_t* codes),
+                  (x, scale, count, codes));
+
+void storeKey(const KvCache& cache, std::size_t layer, std::uint8_t* group, std::size_t lane,
+              const bf16* key) {
+  const std::size_t pairs = cache.keyLines();
+  if (cache.dtype == KvDtype::bf16) {
+    for (std::size_t pair = 0; pair < pairs; pair++)
+      std::memcpy(group + pair * KvCache::kLineBytes + 4 * lane, key + 2 * pair, 4);
+    return;
+  }
+  std::uint8_t codes[kMaxHeadDim + 2];
+  encodeRow(key, cache.keyScales[layer], cache.headDim, codes);
+  // A whole line of codes is two pairs; what the last one lacks is zeros.
+  codes[cache.headDim] = codes[cache.headDim + 1] = 0;
+  for (std::size_t pair = 0; pair < (pairs + 1) / 2 * 2; pair++)
+    std::memcpy(group + pair / 2 * fp8::kCodeBytes + fp8::codeByte(lane, pair % 2, 0),
+                codes + 2 * pair, 2);
 }
 
-void storeValue(const KvCache& cache, bf16* chunk, std::size_t offset, const bf16* value) {
-  bf16* row = chunk + offset * cache.valueColumns();
-  std::memcpy(row, value, cache.headDim * sizeof(bf16));
-  std::memset(row + cache.headDim, 0, (cache.valueColumns() - cache.headDim) * sizeof(bf16));
+void storeValue(const KvCache& cache, std::size_t layer, std::uint8_t* group, std::size_t key,
+                const bf16* value) {
+  const std::size_t columns = cache.valueColumns();
+  const std::size_t pair = key / 2;
+  if (cache.dtype == KvDtype::bf16) {
+    bf16* lines = reinterpret_cast<bf16*>(group) + pair * 32 + key % 2;
+    for (std::size_t d = 0; d < columns; d++)
+      lines[d / 16 * KvCache::kLinePairs * 32 + d % 16 * 2] = d < cache.headDim ? value[d] : 0;
+    return;
+  }
+  std::uint8_t codes[kMaxHeadDim] = {};
+  encodeRow(value, cache.valueScales[layer], cache.headDim, codes);
+  std::uint8_t* lines = group + pair / 2 * fp8::kCodeBytes;
+  for (std::size_t d = 0; d < columns; d++)
+    lines[d / 16 * (KvCache::kLinePairs / 2) * fp8::kCodeBytes +
+          fp8::codeByte(d % 16, pair % 2, key % 2)] = codes[d];
 }
 
 }  // namespace
@@ -87,8 +119,10 @@ void ropeAndCache(bf16* qkv, const Batch& batch, const RopeTable& table, const K
       const bf16* values = keys + cache.kvHeads * headDim;
       for (std::size_t head = 0; head < cache.kvHeads; head++) {
         turnHead(keys + head * headDim, norm.k, norm.eps, cosines, sines, table.half, turned);
-        storeKey(cache, cache.keysOf(layer, block, head), offset, turned);
-        storeValue(cache, cache.valuesOf(layer, block, head), offset, values + head * headDim);
+        storeKey(cache, layer, cache.keysOf(layer, block, head, offset),
+                 offset % KvCache::kGroupKeys, turned);
+        storeValue(cache, layer, cache.valuesOf(layer, block, head, offset),
+                   offset % KvCache::kGroupKeys, values + head * headDim);
       }
     }
   });

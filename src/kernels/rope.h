@@ -3,8 +3,8 @@
 #include <cstddef>
 
 #include "batch.h"
-#include "border.h"
 #include "kv-cache.h"
+#include "memory.h"
 
 namespace quantlab {
 
@@ -14,12 +14,6 @@ struct RopeTable {
   std::size_t positions;
   Block cosines;  // [positions, half] float
   Block sines;    // [positions, half] float
-};
-
-template <>
-struct HandleTag<RopeTable> {
-  static constexpr napi_type_tag value = {0x7175616e746c6162ull, 4};
-  static constexpr const char* name = "RoPE table";
 };
 
 void fillRopeTable(const RopeTable& table, const float* inverseFrequencies);
