@@ -16,7 +16,7 @@ const row = (label: string, format: string, stepMs: (batch: number) => number): 
   stepMs,
 });
 
-/** Rows whose decode time is a constant multiple of their floor. */
+/** Rows whose decode time is a constant multiple of reading and multiplying in turn at the ceilings. */
 function scaledRun(factors: Readonly<Record<string, number>>): Run {
   const formats = Object.keys(factors);
   const plain = syntheticRun({ rows: formats.map((format) => row(format, format, () => 1)) });
@@ -25,7 +25,8 @@ function scaledRun(factors: Readonly<Record<string, number>>): Run {
     row(format, format, (batch) => {
       const model = plain.manifest.traffic?.[format];
       if (model === undefined || ceilings === undefined) throw new Error("no floor");
-      return predictDecodeStep(model, ceilings, batch, 80).ms * (factors[format] ?? 1);
+      const work = { memory: 1, compute: 1, serial: true };
+      return predictDecodeStep(model, ceilings, batch, 80, work).ms * (factors[format] ?? 1);
     }),
   );
   return syntheticRun({ rows });

@@ -2,7 +2,7 @@
 import type { Run } from "../results/run.ts";
 import { trafficOf } from "../roofline/traffic.ts";
 import { figureOf, formatOf, rowsOf } from "./cells.ts";
-import type { PredictedCell } from "./prediction.ts";
+import type { PredictedCell } from "./predicted-cell.ts";
 import { asPercent, asText } from "./wording.ts";
 
 export type Reason =
@@ -27,7 +27,7 @@ export interface Diagnosis {
 const namedFrom = 0.5;
 /** A row's unexplained time is its own when it exceeds the reference's by this share of its time. */
 const ownShare = 0.15;
-/** TTFT this many times its prediction is waiting, not work. */
+/** A latency this many times what it takes without others in the way is waiting, not work. */
 const waitingFrom = 1.5;
 /** The client's p99 lateness as a share of the median TTFT. */
 const clientShare = 0.1;
@@ -146,7 +146,7 @@ function loadDiagnosis(run: Run, cell: PredictedCell, base: PredictedCell | unde
       sentence: `${asPercent(share)} of what the ceilings allow for prompts and answers together`,
     };
   }
-  if (setting === "rate-inf" || measured.value > waitingFrom * predicted) {
+  if (setting === "rate-inf" || measured.value > waitingFrom * (cell.alone ?? predicted)) {
     const own = metric === "ITL" ? unexplained(run, cell, base) : undefined;
     return own ?? waiting(cell);
   }
@@ -165,8 +165,8 @@ function isDerived(run: Run, label: string, setting: string): boolean {
 }
 
 function waiting(cell: PredictedCell): Diagnosis {
-  const { measured, predicted, metric } = cell;
-  const rest = Math.max(0, measured.value - predicted);
+  const { measured, predicted, metric, alone = predicted } = cell;
+  const rest = Math.max(0, measured.value - alone);
   const what = metric === "TTFT" ? "waiting behind other requests" : "steps shared with prompts";
   return {
     cell,

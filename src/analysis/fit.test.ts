@@ -40,6 +40,17 @@ describe("fits", () => {
     );
   });
 
+  it("recover the share of a row whose cores read and multiply in turn", () => {
+    fc.assert(
+      fc.property(floors, share, (floorsMs, memory) => {
+        const points = pointsOf(floorsMs, (floor) => (floor + floor / 3) / memory);
+        const fit = fitFactor(points, true);
+        expect(fit.memory).toBeCloseTo(memory, 9);
+        for (const point of points) expect(Math.abs(residualOf(point, fit))).toBeLessThan(1e-9);
+      }),
+    );
+  });
+
   it("recover share and overhead together", () => {
     fc.assert(
       fc.property(floors, share, fc.double({ min: 0.5, max: 20, noNaN: true }), (xs, m, o) => {

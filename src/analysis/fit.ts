@@ -1,6 +1,6 @@
 /** Efficiency factors fitted to measured decode cells, and how well they tell cells that they never saw. */
 import type { Run } from "../results/run.ts";
-import { type Efficiency, floorEfficiency } from "../roofline/predict.ts";
+import { type Efficiency, floorEfficiency, workMsOf } from "../roofline/predict.ts";
 import type { EngineModel } from "../roofline/forecast.ts";
 import { type BoundCell, boundCells } from "./bound.ts";
 import { median, sortedQuantile } from "./interval.ts";
@@ -22,17 +22,27 @@ export interface EngineFit {
 
 const floorMs = ({ memoryMs, computeMs }: FitPoint) => Math.max(memoryMs, computeMs);
 
-/** The time of a step by the fitted numbers. */
-export function fittedMs(point: FitPoint, { memory, compute, overheadMs = 0 }: Efficiency): number {
-  return Math.max(point.memoryMs / memory, point.computeMs / compute) + overheadMs;
+/** Our own engine runs on the processor, whose cores read and multiply in turn. */
+export function takesTurns({ manifest: { published, machine } }: Run): boolean {
+  return published === undefined && machine.accelerator === undefined;
 }
 
-/** One factor for a row: the geometric mean of floor over measured, so that no cell weighs more. */
-export function fitFactor(points: readonly FitPoint[]): Efficiency {
+/** The time of a step by the fitted numbers. */
+export function fittedMs(point: FitPoint, efficiency: Efficiency): number {
+  const { memory, compute, overheadMs = 0 } = efficiency;
+  const parts = { memoryMs: point.memoryMs / memory, computeMs: point.computeMs / compute };
+  return workMsOf(parts, efficiency) + overheadMs;
+}
+
+/**
+ * One factor for a row: the geometric mean of work at the ceilings over measured time, so that no cell
+ * weighs more. @param serial whether reading and arithmetic take turns
+ */
+export function fitFactor(points: readonly FitPoint[], serial = false): Efficiency {
   if (points.length === 0) return floorEfficiency;
-  const logs = points.map((point) => Math.log(floorMs(point) / point.measuredMs));
+  const logs = points.map((point) => Math.log(workMsOf(point, { serial }) / point.measuredMs));
   const share = Math.exp(logs.reduce((sum, log) => sum + log, 0) / logs.length);
-  return { memory: share, compute: share };
+  return { memory: share, compute: share, ...(serial ? { serial } : {}) };
 }
 
 /**
@@ -107,13 +117,20 @@ export function engineOfRun(run: Run): EngineModel | undefined {
   if (cells.length === 0) return undefined;
   const rows = [...new Set(cells.map(({ label }) => label))];
   const points = cells.map(fitPointOf);
+  const serial = takesTurns(run);
   const efficiency = Object.fromEntries(
-    rows.map((row) => [row, fitFactor(points.filter(({ label }) => label === row))]),
+    rows.map((row) => [
+      row,
+      fitFactor(
+        points.filter(({ label }) => label === row),
+        serial,
+      ),
+    ]),
   );
   const residuals = points.map((p) => residualOf(p, efficiency[p.label] ?? floorEfficiency));
   return {
     efficiency,
-    otherwise: fitFactor(points),
+    otherwise: fitFactor(points, serial),
     spread: spreadOf(residuals),
     source: `one factor a row, fitted to ${cells.length} decode cells of ${run.folder}`,
   };

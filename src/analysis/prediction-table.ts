@@ -2,6 +2,7 @@
 import { quantity, settingTitle } from "./cells.ts";
 import type { Diagnosis } from "./diagnosis.ts";
 import type { Finding, Table } from "./finding.ts";
+import { medianAbsolute } from "./fit.ts";
 import type { Predictions } from "./prediction.ts";
 import { asPercent, asText } from "./wording.ts";
 
@@ -60,13 +61,14 @@ export function fitFinding({
     .join(", ");
   const { memory, overheadMs = 0 } = engine.otherwise;
   const shared = `${asPercent(memory)} of the ceilings${overheadMs > 0 ? ` and ${asText(overheadMs)} ms a step` : ""}`;
+  const turns = engine.otherwise.serial === true ? " (reading and arithmetic in turn)" : "";
   const quality =
     heldOutMedian === undefined
       ? "No cell was held out, so the fit is not tested."
       : `The median absolute residual of the ${heldOut} decode cells that the fit did not see is ${asPercent(heldOutMedian)}${heldOutMedian <= goodResidual ? "" : ", above the 20 % that a prediction here should keep"}.`;
   return {
     id: "prediction/fit",
-    claim: `Share of the roofline reached, ${engine.source}: ${factors === "" ? shared : factors}. ${quality}`,
+    claim: `Share of the roofline reached, ${engine.source}: ${factors === "" ? shared : factors}${turns}. ${quality}${underLoad(cells)}`,
     verdict: heldOutMedian === undefined ? "info" : heldOutMedian <= goodResidual ? "yes" : "no",
     numbers: {
       ...(heldOutMedian === undefined
@@ -76,4 +78,21 @@ export function fitFinding({
     },
     evidence: cells.filter(({ role }) => role !== "other").flatMap(({ evidence }) => evidence),
   };
+}
+
+/** How far off figures are that no factor was fitted to: prompts, whole requests, queues. */
+function underLoad(cells: Predictions["cells"]): string {
+  const off = (metrics: readonly string[]) =>
+    medianAbsolute(
+      cells
+        .filter(({ role, metric }) => role === "other" && metrics.includes(metric))
+        .map(({ residual }) => residual),
+    );
+  const [rates, waits] = [off(["output tok/s"]), off(["TTFT", "ITL"])];
+  const parts = [
+    ...(rates === undefined ? [] : [`${asPercent(rates)} for output tok/s`]),
+    ...(waits === undefined ? [] : [`${asPercent(waits)} for TTFT and ITL`]),
+  ];
+  if (parts.length === 0) return "";
+  return ` Of the figures that follow from it without a fit (prompts, whole requests, requests in a queue) it is ${parts.join(" and ")}.`;
 }

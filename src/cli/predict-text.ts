@@ -52,11 +52,12 @@ function assumption({ rows }: PredictResult): string {
   return rows.map(({ format }, index) => `${format} ${texts[index]}`).join("; ");
 }
 
-function efficiencyText({ memory, compute, overheadMs = 0 }: Efficiency): string {
-  const shares =
+function efficiencyText({ memory, compute, overheadMs = 0, serial }: Efficiency): string {
+  const ceilings =
     memory === compute
       ? `${asPercent(memory)} of the ceilings`
       : `${asPercent(memory)} of bandwidth, ${asPercent(compute)} of compute`;
+  const shares = serial === true ? `${ceilings}, reading and arithmetic in turn` : ceilings;
   return overheadMs > 0 ? `${shares} and ${asText(overheadMs)} ms a step` : shares;
 }
 

@@ -149,7 +149,7 @@ function deviceOf(name: string): Device {
 /** This engine on a machine that no run has been made on: shares as `plan` assumes them. */
 const assumed: EngineModel = {
   efficiency: {},
-  otherwise: { memory: 0.8, compute: 0.5, overheadMs: 1 },
+  otherwise: { memory: 0.8, compute: 0.5, overheadMs: 1, serial: true },
   spread: 1.5,
   source: "assumed, not fitted: make a run here and pass it with --fit",
 };

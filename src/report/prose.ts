@@ -56,6 +56,11 @@ export function methodOf({ manifest }: Run): string[] {
     "Every format answers the same frozen requests, drawn once from the seed; a fresh server process serves each block of cells.",
     `Each cell was measured ${repeats === 1 ? "once, so that no interval can be given" : `${repeats} times, the formats in turn, forwards and backwards; intervals are 95 % over these repeats`}.`,
     "Floors are the bytes of a step (weights as packed, embedding rows, keys and values) over the read bandwidth, or its FLOPs over the peak, whichever takes longer. The bandwidth is that of main memory: a model that fits the processor's cache can exceed it.",
+    ...(manifest.machine.accelerator === undefined
+      ? [
+          "A prediction takes the bytes and the FLOPs of a step one after the other, as a processor's cores unpack weights before they multiply, over one share of the ceilings a format, fitted to half of the decode cells. Latencies under load are predicted by sending the run's own requests through a queue of such steps, without network or client.",
+        ]
+      : []),
     "The crossover is where the ratio of two throughput curves is 1, with the ratio's logarithm interpolated over the logarithm of the batch size.",
   ];
 }

@@ -1,5 +1,6 @@
 /** A run on disk: one manifest, and a folder of raw records and results per cell. */
 import { z } from "zod";
+import type { Loads } from "./loads.ts";
 
 /** Bumped when a reader of older runs would misread new ones. */
 export const runSchemaVersion = 1;
@@ -137,6 +138,8 @@ export interface Run {
   readonly folder: string;
   readonly manifest: Manifest;
   readonly results: readonly CellResult[];
+  /** Frozen requests of the serving settings, where the folder holds them. */
+  readonly loads?: Loads;
 }
 
 /** "bf16/serving/rate-4/0": the cell's folder below `cells/`, and its name in messages. */

@@ -6,6 +6,7 @@ import type { z } from "zod";
 import { QuantlabError } from "../base/errors.ts";
 import { writeFileAtomic } from "./atomic-file.ts";
 import { hashOf } from "./canonical-json.ts";
+import { readLoads } from "./loads.ts";
 import { lockFolder } from "./lock.ts";
 import {
   type CellKey,
@@ -141,7 +142,11 @@ export class RunStore {
 export async function loadRun(folder: string): Promise<Run> {
   const path = resolve(folder);
   const manifest = await readManifest(path);
-  return { folder: path, manifest, results: await readResults(path, manifest) };
+  const [results, loads] = await Promise.all([
+    readResults(path, manifest),
+    readLoads(path, Object.keys(manifest.requestHashes)),
+  ]);
+  return { folder: path, manifest, results, loads };
 }
 
 /** Run folders directly below a folder, oldest first by the manifest's time. */

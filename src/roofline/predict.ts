@@ -21,6 +21,11 @@ export interface Efficiency {
   readonly compute: number;
   /** What every step costs besides: launches, scheduling, sampling; 0 where absent. */
   readonly overheadMs?: number;
+  /**
+   * Whether reading and arithmetic take turns. A GPU hides one behind the other with thousands of
+   * threads; a core that unpacks each line of weights before it multiplies does both one after the other.
+   */
+  readonly serial?: boolean;
 }
 
 export const floorEfficiency: Efficiency = { memory: 1, compute: 1 };
@@ -40,7 +45,15 @@ export function peakFlops(ceilings: Ceilings, operands: ModelTraffic["operands"]
   return ceilings.flopsPerSecond[operands] ?? ceilings.flopsPerSecond.bf16;
 }
 
-/** Memory and compute overlap: the longer of the two is the time; the overhead comes on top. */
+/** The two parts of a step as one time. */
+export function workMsOf(
+  { memoryMs, computeMs }: Pick<Prediction, "memoryMs" | "computeMs">,
+  { serial = false }: Pick<Efficiency, "serial">,
+): number {
+  return serial ? memoryMs + computeMs : Math.max(memoryMs, computeMs);
+}
+
+/** The longer of memory and compute where they overlap, else their sum; the overhead comes on top. */
 export function predictStepMs(
   traffic: StepTraffic,
   operands: ModelTraffic["operands"],
@@ -53,7 +66,7 @@ export function predictStepMs(
       traffic.otherFlops / ceilings.flopsPerSecond.bf16) /
       efficiency.compute) *
     1e3;
-  const workMs = Math.max(memoryMs, computeMs);
+  const workMs = workMsOf({ memoryMs, computeMs }, efficiency);
   const overheadMs = efficiency.overheadMs ?? 0;
   const ceiling = computeMs > memoryMs ? "compute" : "memory";
   return {

@@ -158,19 +158,50 @@ export function modelTraffic(
   };
 }
 
+/** What a step runs in all: sequences of any lengths, some in decode, some in a chunk of their prompt. */
+export interface MixedStep {
+  /** Rows of the block linears. */
+  readonly tokens: number;
+  /** Rows of the head: sequences that get a token. */
+  readonly logitRows: number;
+  /** Keys and values read and written, in tokens. */
+  readonly cachedTokens: number;
+  /** Query tokens times the cached tokens that each sees. */
+  readonly attentionPairs: number;
+}
+
+/** One sequence's part in a step. @param contextLength tokens in the cache after it */
+export function partOf(
+  contextLength: number,
+  newTokens: number,
+): Omit<MixedStep, "logitRows" | "tokens"> {
+  return {
+    // Every cached token is read once, the new ones are written.
+    cachedTokens: contextLength + newTokens,
+    // Causal: the first new token sees contextLength - new + 1 tokens, the last all of them.
+    attentionPairs: Math.max(0, (newTokens * (2 * contextLength - newTokens + 1)) / 2),
+  };
+}
+
 /** The cost of one step of a model that `modelTraffic` describes. */
 export function trafficOf(model: ModelTraffic, step: Step): StepTraffic {
-  const tokens = step.batch * step.newTokensPerSequence;
-  const weightBytes = model.stepWeightBytes + tokens * model.embeddingRowBytes;
-  // Every cached token is read once a sequence, the new ones are written.
-  const kvBytes =
-    step.batch * (step.contextLength + step.newTokensPerSequence) * model.kvBytesPerToken;
-  // Causal: the first new token sees contextLength - new + 1 tokens, the last all of them.
-  const pairs =
-    (step.newTokensPerSequence * (2 * step.contextLength - step.newTokensPerSequence + 1)) / 2;
-  const linearFlops = tokens * model.linearFlopsPerToken;
+  const { batch, contextLength, newTokensPerSequence } = step;
+  const part = partOf(contextLength, newTokensPerSequence);
+  return mixedTraffic(model, {
+    tokens: batch * newTokensPerSequence,
+    logitRows: batch,
+    cachedTokens: batch * part.cachedTokens,
+    attentionPairs: batch * part.attentionPairs,
+  });
+}
+
+/** The cost of a step of unlike sequences. */
+export function mixedTraffic(model: ModelTraffic, step: MixedStep): StepTraffic {
+  const weightBytes = model.stepWeightBytes + step.tokens * model.embeddingRowBytes;
+  const kvBytes = step.cachedTokens * model.kvBytesPerToken;
+  const linearFlops = step.tokens * model.linearFlopsPerToken;
   const otherFlops =
-    step.batch * (model.headFlopsPerLogitRow + Math.max(0, pairs) * model.attentionFlopsPerPair);
+    step.logitRows * model.headFlopsPerLogitRow + step.attentionPairs * model.attentionFlopsPerPair;
   return {
     weightBytes,
     kvBytes,
