@@ -82,7 +82,13 @@ async function evalDivergence(flags: DivergenceFlags): Promise<void> {
   const progress = new Progress();
   const results: DivergenceRow[] = [];
   for (const row of rows) results.push(await measureRow(reference, row, windows, flags, progress));
-  const facts = { model: model.label, trained: model.trained, textPath, window: flags.window };
+  const facts = {
+    model: model.label,
+    trained: model.trained,
+    textPath,
+    window: flags.window,
+    kvCacheDtype: kvCacheDtypeOf(flags.kvCacheDtype),
+  };
   process.stdout.write(
     flags.json
       ? `${JSON.stringify({ ...facts, reference: reference.label, rows: results })}\n`
