@@ -2,7 +2,7 @@
   "targets": [
     {
       "target_name": "kernels",
-      "sources": ["<!@(node src/kernels/sources.cjs)"],
+      "sources": ["<!@(node src/kernels/sources.cjs <(target_arch))"],
       "include_dirs": [
         "<!(node -p \"require('node-addon-api').include_dir\")",
         "src/kernels"

@@ -2,7 +2,6 @@
 import { Command } from "commander";
 import { QuantlabError } from "../base/errors.ts";
 import { formatBytes, significant } from "../base/units.ts";
-import { kvBytesPerElement } from "../checkpoint/kv-cache-dtype.ts";
 import { openCheckpoint } from "../checkpoint/open.ts";
 import { type ResolvedModel, resolveModel } from "../checkpoint/resolve.ts";
 import { parameterCounts } from "../checkpoint/shapes.ts";
@@ -25,11 +24,7 @@ interface InspectFlags {
 interface FormatReport {
   readonly format: string;
   readonly title: string;
-  readonly predicted?: ModelTraffic["weights"] & {
-    readonly kvBytesPerToken: number;
-    /** With --kv-cache-dtype fp8. */
-    readonly fp8KvBytesPerToken: number;
-  };
+  readonly predicted?: ModelTraffic["weights"] & { readonly kvBytesPerToken: number };
   /** As allocated by the engine, with --load. */
   readonly loadedBytes?: number;
   /** Why the model cannot be in this format. */
@@ -90,8 +85,7 @@ function reportOf(
   try {
     const options = own === format ? format.optionsOf(config.quantization) : format.resolve(config);
     const { weights, kvBytesPerToken } = modelTraffic(config, format, options);
-    const fp8KvBytesPerToken = (kvBytesPerToken * kvBytesPerElement.fp8) / kvBytesPerElement.bf16;
-    const predicted = { ...weights, kvBytesPerToken, fp8KvBytesPerToken };
+    const predicted = { ...weights, kvBytesPerToken };
     if (!load) return { format: name, title, predicted };
     process.stderr.write(`loading ${label} in ${name}\n`);
     return { format: name, title, predicted, loadedBytes: weigh(spec, name) };
@@ -193,8 +187,7 @@ function formatTable(reports: readonly FormatReport[]): string {
       ...(isLoaded ? ["weights, as loaded"] : []),
       "linears",
       "bits per weight",
-      "KV cache per token, bf16",
-      "fp8",
+      "KV cache per token",
     ],
     rows: reports.flatMap(({ format, predicted, loadedBytes }) =>
       predicted === undefined
@@ -207,7 +200,6 @@ function formatTable(reports: readonly FormatReport[]): string {
               formatBytes(predicted.linearBytes),
               significant(predicted.linearBitsPerWeight, 4),
               formatBytes(predicted.kvBytesPerToken),
-              formatBytes(predicted.fp8KvBytesPerToken),
             ],
           ],
     ),

@@ -56,6 +56,8 @@ const TileLoops& tileLoops([[maybe_unused]] std::size_t rows) {
     case Isa::portable:
     case Isa::neon: break;
   }
+#elif defined(__aarch64__)
+  if (activeIsa() == Isa::neon) return neonTileLoops;
 #endif
   return portableTileLoops;
 }

@@ -60,6 +60,8 @@ extern const TileLoops portableTileLoops;
 #if defined(__x86_64__)
 extern const TileLoops avx2TileLoops;
 extern const TileLoops avx512TileLoops;
+#elif defined(__aarch64__)
+extern const TileLoops neonTileLoops;
 #endif
 
 // Those of the active instruction set for so many rows.

@@ -11,6 +11,9 @@
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace quantlab {
@@ -73,8 +76,6 @@ const Choice& choice() {
   static const Choice chosen = [] {
     const auto& isas = availableIsas();
     Choice c{isas.back(), ""};
-    // There is no NEON kernel yet: arm64 runs the portable path.
-    if (c.isa == Isa::neon) c.isa = Isa::portable;
     const char* forced = std::getenv("QUANTLAB_ISA");
     if (forced == nullptr || *forced == '\0') return c;
     for (Isa isa : isas) {
@@ -131,6 +132,14 @@ std::vector<std::string> cpuFeatures() {
   add(cpuidBit(7, 0, 3, 25), "amx_int8");
 #elif defined(__aarch64__)
   features.emplace_back("neon");
+#if defined(__linux__)
+  const unsigned long first = getauxval(AT_HWCAP);
+  const unsigned long second = getauxval(AT_HWCAP2);
+  if ((first & HWCAP_ASIMDDP) != 0) features.emplace_back("dotprod");
+  if ((first & HWCAP_SVE) != 0) features.emplace_back("sve");
+  if ((second & HWCAP2_BF16) != 0) features.emplace_back("bf16");
+  if ((second & HWCAP2_I8MM) != 0) features.emplace_back("i8mm");
+#endif
 #endif
   return features;
 }
@@ -138,12 +147,18 @@ std::vector<std::string> cpuFeatures() {
 std::string cpuModel() {
   std::ifstream info("/proc/cpuinfo");
   std::string line;
+  std::string implementer;
+  std::string part;
   while (std::getline(info, line)) {
-    if (line.rfind("model name", 0) == 0) {
-      auto colon = line.find(':');
-      if (colon != std::string::npos) return line.substr(colon + 2);
-    }
+    const auto colon = line.find(": ");
+    if (colon == std::string::npos) continue;
+    const std::string value = line.substr(colon + 2);
+    if (line.rfind("model name", 0) == 0) return value;
+    if (line.rfind("CPU implementer", 0) == 0) implementer = value;
+    if (line.rfind("CPU part", 0) == 0) part = value;
   }
+  // Linux on arm64 names cores by number.
+  if (!part.empty()) return "arm64 implementer " + implementer + " part " + part;
   return "unknown";
 }
 

@@ -31,6 +31,16 @@ Function* variantFor([[maybe_unused]] Function* portable, [[maybe_unused]] Funct
 
 }  // namespace quantlab
 
+// The loops of the active instruction set among those written by hand for each: portableNAME and its
+// siblings.
+#if defined(__x86_64__)
+#define QUANTLAB_LOOPS(name) *variantFor(&portable##name, &avx2##name, &avx512##name)
+#elif defined(__aarch64__)
+#define QUANTLAB_LOOPS(name) *(activeIsa() == Isa::neon ? &neon##name : &portable##name)
+#else
+#define QUANTLAB_LOOPS(name) portable##name
+#endif
+
 // QUANTLAB_VARIANTS(result, name, (parameters), (arguments)) turns nameBody into `name`, a pointer
 // to the variant in use.
 #if defined(__x86_64__)
@@ -40,6 +50,7 @@ Function* variantFor([[maybe_unused]] Function* portable, [[maybe_unused]] Funct
   QUANTLAB_AVX512 static result name##Avx512 parameters { return name##Body arguments; } \
   static auto* const name = variantFor(name##Portable, name##Avx2, name##Avx512)
 #else
+// The compiler's baseline; on arm64 it has NEON.
 #define QUANTLAB_VARIANTS(result, name, parameters, arguments)             \
   static result name##Portable parameters { return name##Body arguments; } \
   static auto* const name = name##Portable

@@ -215,12 +215,9 @@ const ProductLoops& productLoops([[maybe_unused]] std::size_t m) {
 #if defined(__x86_64__)
   // One row leaves the tiles empty, and vectors stream the weights faster.
   if (activeIsa() == Isa::amx && m > 1) return amxProductLoops;
-  static const ProductLoops& loops =
-      *variantFor(&portableProductLoops, &avx2ProductLoops, &avx512ProductLoops);
-  return loops;
-#else
-  return portableProductLoops;
 #endif
+  static const ProductLoops& loops = QUANTLAB_LOOPS(ProductLoops);
+  return loops;
 }
 
 std::string packPanels(const Weight& weight, const void* const* tensors) {

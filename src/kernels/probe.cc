@@ -14,6 +14,10 @@
 #include "memory.h"
 #include "pool.h"
 
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
 namespace quantlab {
 namespace {
 
@@ -174,6 +178,45 @@ double amxRounds(std::size_t rounds) {
 }
 #endif
 
+#if defined(__aarch64__)
+// Sixteen independent sums cover the latency of up to four multiply-adds per cycle.
+double neonRounds(std::size_t rounds) {
+  float32x4_t sums[16];
+  for (auto& sum : sums) sum = vdupq_n_f32(1.0f);
+  const float32x4_t x = vdupq_n_f32(0.999f);
+  float32x4_t y = vdupq_n_f32(0.001f);
+  for (std::size_t round = 0; round < rounds; round++) {
+    asm volatile("" : "+w"(y));
+    for (auto& sum : sums) sum = vfmaq_f32(y, sum, x);
+  }
+  double total = 0;
+  for (auto& sum : sums) total += static_cast<double>(vgetq_lane_f32(sum, 0));
+  return total;
+}
+
+// A pair is widened by a shift and a mask, then multiplied with four rows, as in a tile of the matmul.
+double neonWideningRounds(std::size_t rounds) {
+  float32x4_t sums[16];
+  for (auto& sum : sums) sum = vdupq_n_f32(1.0f);
+  const float32x4_t x = vdupq_n_f32(0.001f);
+  uint32x4_t pairs = vdupq_n_u32(0x3c003c00);
+  for (std::size_t round = 0; round < rounds; round++) {
+    for (std::size_t i = 0; i < 16; i += 8) {
+      asm volatile("" : "+w"(pairs));
+      const float32x4_t even = vreinterpretq_f32_u32(vshlq_n_u32(pairs, 16));
+      const float32x4_t odd = vreinterpretq_f32_u32(vandq_u32(pairs, vdupq_n_u32(0xffff0000u)));
+      for (std::size_t row = 0; row < 8; row += 2) {
+        sums[i + row] = vfmaq_f32(sums[i + row], even, x);
+        sums[i + row + 1] = vfmaq_f32(sums[i + row + 1], odd, x);
+      }
+    }
+  }
+  double total = 0;
+  for (auto& sum : sums) total += static_cast<double>(vgetq_lane_f32(sum, 0));
+  return total;
+}
+#endif
+
 FlopLoop loopFor([[maybe_unused]] bool brain) {
 #if defined(__x86_64__)
   switch (activeIsa()) {
@@ -188,6 +231,8 @@ FlopLoop loopFor([[maybe_unused]] bool brain) {
     case Isa::portable:
     case Isa::neon: break;
   }
+#elif defined(__aarch64__)
+  if (activeIsa() == Isa::neon) return {brain ? neonWideningRounds : neonRounds, 16 * 8};
 #endif
   return {scalarRounds, 128};
 }

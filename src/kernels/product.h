@@ -48,6 +48,8 @@ extern const ProductLoops portableProductLoops;
 extern const ProductLoops avx2ProductLoops;
 extern const ProductLoops avx512ProductLoops;
 extern const ProductLoops amxProductLoops;
+#elif defined(__aarch64__)
+extern const ProductLoops neonProductLoops;
 #endif
 
 // Those of the active instruction set for m rows of x.

@@ -27,10 +27,6 @@ QUANTLAB_BODY void widenScalesBody(const std::uint16_t* bits, float* scales) {
 }
 QUANTLAB_VARIANTS(void, widenScales, (const std::uint16_t* bits, float* scales), (bits, scales));
 
-void groupScales(const Weight& weight, std::size_t panel, std::size_t group, float* scales) {
-  widenScales(scalesOf(weight, panel, group), scales);
-}
-
 const bf16* portableLines(const Weight& weight, std::size_t panel, std::size_t firstPair,
                           std::size_t pairs, bf16* scratch) {
   const std::size_t groupPairs = weight.groupSize / 2;
@@ -227,6 +223,10 @@ QUANTLAB_AVX512 void few(const Weight& weight, std::size_t panel, std::size_t pa
 #endif
 
 }  // namespace
+
+void groupScales(const Weight& weight, std::size_t panel, std::size_t group, float* scales) {
+  widenScales(scalesOf(weight, panel, group), scales);
+}
 
 const FormatLoops portableLoops{portableLines, groupScales, nullptr};
 #if defined(__x86_64__)

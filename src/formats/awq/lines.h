@@ -26,10 +26,15 @@ inline unsigned zeroOf(const std::uint8_t* zeros, std::size_t output) {
   return zeros[output / 2] >> (output % 2 * 4) & 15u;
 }
 
+// Scales of the 16 outputs of a panel in one group, as FP32.
+void groupScales(const Weight& weight, std::size_t panel, std::size_t group, float* scales);
+
 extern const FormatLoops portableLoops;
 #if defined(__x86_64__)
 extern const FormatLoops avx2Loops;
 extern const FormatLoops avx512Loops;
+#elif defined(__aarch64__)
+extern const FormatLoops neonLoops;
 #endif
 
 }  // namespace quantlab::awq

@@ -118,12 +118,8 @@ void dequantizeRow(const Weight& weight, std::size_t row, float* out) {
 const float* rowScales(const Weight& weight) { return weight.scales.as<float>(); }
 
 const FormatLoops& loops() {
-#if defined(__x86_64__)
-  static const FormatLoops& active = *variantFor(&portableLoops, &avx2Loops, &avx512Loops);
+  static const FormatLoops& active = QUANTLAB_LOOPS(Loops);
   return active;
-#else
-  return portableLoops;
-#endif
 }
 
 static RegisterFormat registered({

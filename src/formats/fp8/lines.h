@@ -18,6 +18,8 @@ extern const FormatLoops portableLoops;
 #if defined(__x86_64__)
 extern const FormatLoops avx2Loops;
 extern const FormatLoops avx512Loops;
+#elif defined(__aarch64__)
+extern const FormatLoops neonLoops;
 #endif
 
 }  // namespace quantlab::fp8

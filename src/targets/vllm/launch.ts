@@ -1,5 +1,4 @@
 /** The whole command and environment of one `vllm serve`, from what the lab wants and what is here. */
-import { kvBytesPerElement, kvCacheDtypeOf } from "../../checkpoint/kv-cache-dtype.ts";
 import type { TargetRequest } from "../target.ts";
 import { extraArguments, flagArguments, flagRows } from "./flags.ts";
 import type { VllmModel } from "./model-files.ts";
@@ -54,7 +53,6 @@ export function launchArguments(input: LaunchInput): string[] {
         dtype: options.dtype ?? quantization.dtype,
         maxModelLen: request.maxModelLen,
         maxNumSeqs: request.maxNumSeqs,
-        kvCacheDtype: request.kvCacheDtype,
         seed: request.seed,
         quantization: quantization.flag,
         hasDummyWeights: model.hasDummyWeights,
@@ -91,11 +89,8 @@ export function launchEnvironment(input: LaunchInput): Record<string, string> {
 }
 
 function cpuEnvironment(request: TargetRequest, { config }: VllmModel): Record<string, string> {
-  const bytesPerElement = kvBytesPerElement[kvCacheDtypeOf(request.kvCacheDtype)];
   const bytesPerToken =
-    config === undefined
-      ? undefined
-      : 2 * config.layers * config.kvHeads * config.headDim * bytesPerElement;
+    config === undefined ? undefined : 2 * config.layers * config.kvHeads * config.headDim * 2;
   const cacheGib =
     bytesPerToken === undefined
       ? unknownCacheGib

@@ -1,0 +1,88 @@
+// The matmul of every format against FP64 sums of the dequantized weights.
+#include <algorithm>
+#include <cmath>
+
+#include "check.h"
+
+namespace quantlab::check {
+namespace {
+
+// What the format makes of x, in FP64.
+std::vector<double> activations(const Format& format, const std::vector<bf16>& x, std::size_t m,
+                                std::size_t columns) {
+  std::vector<double> values(m * columns);
+  std::vector<bf16> rounded(columns);
+  for (std::size_t row = 0; row < m; row++) {
+    const bf16* source = x.data() + row * columns;
+    double scale = 1;
+    if (format.quantizeActivations != nullptr) {
+      scale = format.quantizeActivations(source, columns, rounded.data());
+      source = rounded.data();
+    }
+    for (std::size_t k = 0; k < columns; k++)
+      values[row * columns + k] = bf16ToFloat(source[k]) * scale;
+  }
+  return values;
+}
+
+// Largest error over (columns + 4) 2^-24 times the sum of magnitudes: at most 1.
+double worstError(const Format& format, std::size_t rows, std::size_t columns, std::size_t m) {
+  const auto weight = quantized(format, rows, columns, samples(rows * columns, rows + columns));
+  const auto x = samples(m * columns, m + 7);
+  const auto values = activations(format, x, m, columns);
+  std::vector<float> out(m * rows);
+  LinearOutput output;
+  output.single = out.data();
+  linear(*weight, x.data(), m, output);
+  std::vector<float> row(columns);
+  double worst = 0;
+  for (std::size_t n = 0; n < rows; n++) {
+    format.dequantizeRow(*weight, n, row.data());
+    for (std::size_t i = 0; i < m; i++) {
+      double sum = 0;
+      double magnitude = 0;
+      for (std::size_t k = 0; k < columns; k++) {
+        const double product = values[i * columns + k] * row[k];
+        sum += product;
+        magnitude += std::fabs(product);
+      }
+      const double bound = static_cast<double>(columns + 4) * 0x1p-24 * magnitude;
+      const double error = std::fabs(out[i * rows + n] - sum);
+      if (!(error <= bound)) worst = std::max(worst, bound > 0 ? error / bound : 1e9);
+      else if (bound > 0) worst = std::max(worst, error / bound);
+    }
+  }
+  return worst;
+}
+
+}  // namespace
+
+int checkProducts() {
+  int failures = 0;
+  for (const Format* format : registeredFormats()) {
+    double worst = 0;
+    const auto one = [&](std::size_t rows, std::size_t columns, std::size_t m) {
+      const std::size_t whole = format->grouped ? (columns + 31) / 32 * 32 : columns;
+      const double error = worstError(*format, rows, whole, m);
+      worst = std::max(worst, error);
+      if (!(error <= 1)) {
+        failures++;
+        std::printf("FAILED %s rows %zu columns %zu m %zu: error %.3g of the bound\n", format->name,
+                    rows, whole, m, error);
+      }
+    };
+    for (std::size_t length = 1; length <= 129; length++) {
+      one(length, 96, 3);
+      one(21, length, 5);
+      one(37, 64, length);
+    }
+    // Several blocks of columns, a quad of panels and a part of one, more rows than a block of x holds.
+    for (std::size_t columns : {640, 1152, 2047, 2048})
+      for (std::size_t m : {1, 4, 16, 17, 31, 33}) one(76, columns, m);
+    for (std::size_t columns : {640, 1152}) one(76, columns, 300);
+    std::printf("%s: largest error %.3f of the bound\n", format->name, worst);
+  }
+  return failures;
+}
+
+}  // namespace quantlab::check
