@@ -80,7 +80,7 @@ function sampledError(build: Build, cell: KernelCell, x: Uint16Array): number {
   build.kernels.linear(weight, build.x, m, build.out);
   const out = build.kernels.readBuffer(build.out, 0, m * rows);
   const format = formatByName(cell.format);
-  const activations = format.roundActivations?.(x, m, columns).values ?? decodeBf16(x);
+  const activations = format.roundActivations?.(x, m, columns, {}).values ?? decodeBf16(x);
   let worst = 0;
   for (let sample = 0; sample < Math.min(sampledRows, rows); sample++) {
     const row = Math.floor((sample * rows) / sampledRows);

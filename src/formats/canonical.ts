@@ -5,7 +5,7 @@ export type Granularity = "tensor" | "channel" | "block";
 
 /** Choices a format leaves open, fixed once per model. */
 export interface FormatOptions {
-  /** Columns that share one scale (awq). */
+  /** Columns that share one scale (awq; fp8 block-wise). */
   readonly groupSize?: number;
   /** Name of the format's layout that a checkpoint is in. */
   readonly layout?: string;
@@ -15,6 +15,8 @@ export interface FormatOptions {
   readonly granularity?: Granularity;
   /** Activation scales measured while quantizing (fp8); absent means one a token, computed as it runs. */
   readonly activations?: "static";
+  /** The kernel that multiplies, where the format has a second one; not a property of checkpoints. */
+  readonly kernel?: "plain";
 }
 
 /** Canonical tensors of one matrix: what `packWeight` of kernels/binding.ts takes. */

@@ -38,7 +38,8 @@ function expectedProduct(format: Format, setting: ConformanceSetting, input: Cas
   const { rows, columns, m, weight, x } = input;
   const tensors = format.quantize(weight, rows, columns, setting.options);
   const { values } = format.dequantize(tensors, rows, columns, setting.options);
-  const activations = format.roundActivations?.(x, m, columns).values ?? decodeBf16(x);
+  const activations =
+    format.roundActivations?.(x, m, columns, setting.options).values ?? decodeBf16(x);
   return linear(activations, values, m, rows, columns);
 }
 

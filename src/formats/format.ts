@@ -93,5 +93,5 @@ export interface Format {
    * Slow, exact and in TypeScript: what the kernel makes of activations (BF16 [rows, columns]) before
    * it multiplies; absent when it takes them as they are.
    */
-  roundActivations?(x: Uint16Array, rows: number, columns: number): Matrix;
+  roundActivations?(x: Uint16Array, rows: number, columns: number, options: FormatOptions): Matrix;
 }

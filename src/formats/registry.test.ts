@@ -2,7 +2,11 @@
 import { describe, expect, test } from "vitest";
 import { shapeConfig } from "../checkpoint/shapes.ts";
 import { loadEveryIsa } from "../kernels/every-isa.ts";
+import { awq } from "./awq/index.ts";
 import { describeFormat } from "./conformance.ts";
+import { bf16ToFloat, floatToBf16 } from "./float16.ts";
+import type { Format } from "./format.ts";
+import { fp8 } from "./fp8/index.ts";
 import { formatByName, formatOfCheckpoint, formats } from "./registry.ts";
 
 const variants = loadEveryIsa();
@@ -22,6 +26,17 @@ for (const format of formats) {
     describeFormat(format, { options, step }, variants);
   }
 }
+
+// The same format with block-wise scales, and with its second kernel, which rounds weights to BF16.
+describeFormat(fp8, { options: { granularity: "block", groupSize: 128 }, step: 1 }, variants);
+const plain: Format = {
+  ...awq,
+  dequantize(...tensors) {
+    const matrix = awq.dequantize(...tensors);
+    return { ...matrix, values: matrix.values.map((value) => bf16ToFloat(floatToBf16(value))) };
+  },
+};
+describeFormat(plain, { options: { groupSize: 64, kernel: "plain" }, step: 64 }, variants);
 
 describe("the registry", () => {
   test("the addon holds a kernel for each format", () => {

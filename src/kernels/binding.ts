@@ -59,6 +59,14 @@ export interface KvElements {
   readonly valueScales?: Float32Array | undefined;
 }
 
+/** What a weight's kernel has to know beside its tensors. */
+export interface WeightOptions {
+  /** Columns that share a scale: awq always, fp8 block-wise. */
+  readonly groupSize?: number;
+  /** "plain" (awq) dequantizes the whole weight to memory at each product. */
+  readonly kernel?: "plain";
+}
+
 /** Numbers per sequence in `setBatch`'s `sequences`. */
 export const sequenceStride = 4;
 
@@ -102,7 +110,9 @@ export interface Kernels {
   /**
    * Packs canonical tensors of a format into its kernel layout.
    * bf16: { weight: Uint16Array [rows, columns] }
-   * fp8:  { weight: Uint8Array [rows, columns] E4M3 codes, scale: Float32Array [rows] }
+   * fp8:  { weight: Uint8Array [rows, columns] E4M3 codes, scale: Float32Array [rows], or with
+   *         options.groupSize [rows, ceil(columns/group)] }, and where activations have a fixed scale
+   *         inputScale: Float32Array [1]
    * awq:  { codes: Uint8Array [rows, columns] values 0..15, scale: Uint16Array [rows, columns/group] F16
    *         bits, zero: Uint8Array [rows, columns/group] values 0..15 }, options.groupSize
    */
@@ -111,7 +121,7 @@ export interface Kernels {
     rows: number,
     columns: number,
     tensors: Readonly<Record<string, Uint8Array | Uint16Array | Float32Array>>,
-    options: { readonly groupSize?: number },
+    options: WeightOptions,
   ): WeightHandle;
   /**
    * Round-to-nearest quantization of a BF16 matrix straight into the kernel layout: equal, code for
@@ -122,7 +132,7 @@ export interface Kernels {
     rows: number,
     columns: number,
     weight: Uint16Array,
-    options: { readonly groupSize?: number },
+    options: WeightOptions,
   ): WeightHandle;
   /** Bytes allocated for this weight, scales and zeros included. */
   weightBytes(weight: WeightHandle): number;
@@ -131,7 +141,8 @@ export interface Kernels {
   freeWeight(weight: WeightHandle): void;
   /**
    * out[m, rows] = x[m, columns] times weight transposed. x is bf16; out is bf16 or f32; FP32 sums.
-   * fp8 quantizes each row of x first (dynamic per-token scales, true division).
+   * fp8 quantizes each row of x first: by its own scale (true division), by one for each group of its
+   * columns where the weight has groups, or by the weight's inputScale.
    */
   linear(weight: WeightHandle, x: BufferHandle, m: number, out: BufferHandle): void;
   /** out[t, columns] = row tokenIds[t] of a bf16 weight, for the batch's tokens. */

@@ -1,5 +1,6 @@
 // The border of weights: checks tensors and shapes against the format, then calls; no arithmetic.
-#include <limits>
+#include <algorithm>
+#include <cmath>
 
 #include "border-sequences.h"
 #include "border.h"
@@ -27,21 +28,37 @@ const Format& formatArgument(const Napi::CallbackInfo& info, std::size_t index) 
   throw Napi::RangeError::New(info.Env(), "there is no kernel for format \"" + name + "\", only" + known);
 }
 
-// options.groupSize of grouped formats; 0 in the others.
+Napi::Value option(const Napi::CallbackInfo& info, std::size_t index, const char* name) {
+  return info[index].IsObject() ? info[index].As<Napi::Object>().Get(name) : info.Env().Undefined();
+}
+
+// options.groupSize of formats with groups; 0 in the others.
 std::size_t groupSizeArgument(const Napi::CallbackInfo& info, std::size_t index, const Format& format,
                               std::size_t columns) {
-  if (!format.grouped) return 0;
-  Napi::Value value = info[index].IsObject() ? info[index].As<Napi::Object>().Get("groupSize")
-                                             : info.Env().Undefined();
+  if (format.grouping == Grouping::never) return 0;
+  const Napi::Value value = option(info, index, "groupSize");
+  const bool optional = format.grouping == Grouping::optional;
+  if (optional && value.IsUndefined()) return 0;
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : 0;
   if (number != 32 && number != 64 && number != 128)
     throw Napi::RangeError::New(info.Env(), "options.groupSize must be 32, 64 or 128");
   const auto groupSize = static_cast<std::size_t>(number);
-  if (columns % groupSize != 0)
+  if (!optional && columns % groupSize != 0)
     throw Napi::RangeError::New(info.Env(), std::to_string(columns) +
                                                 " columns are no multiple of the group size " +
                                                 std::to_string(groupSize));
   return groupSize;
+}
+
+// Whether options.kernel is "plain", for formats that have that kernel: groups, and x as it is.
+bool plainArgument(const Napi::CallbackInfo& info, std::size_t index, const Format& format) {
+  const Napi::Value value = option(info, index, "kernel");
+  if (value.IsUndefined()) return false;
+  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  if (name == "plain" && format.grouping == Grouping::always && format.quantizeActivations == nullptr)
+    return true;
+  throw Napi::RangeError::New(info.Env(), "format \"" + std::string(format.name) +
+                                              "\" has no kernel \"" + name + "\"");
 }
 
 // Arguments format, rows, columns, -, options of packWeight and quantizeWeight; memory not yet filled.
@@ -54,6 +71,7 @@ std::unique_ptr<Weight> weightArguments(const Napi::CallbackInfo& info) {
   weight->rows = rows;
   weight->columns = columns;
   weight->groupSize = groupSizeArgument(info, 4, format, columns);
+  weight->isPlain = plainArgument(info, 4, format);
   const std::size_t pairs = (columns + 1) / 2;
   weight->pairs = (pairs + format.pairMultiple - 1) / format.pairMultiple * format.pairMultiple;
   return weight;
@@ -88,7 +106,7 @@ napi_typedarray_type arrayType(ElementType type) {
 std::size_t extentOf(const Weight& weight, Extent extent) {
   switch (extent) {
     case Extent::weight: return weight.rows * weight.columns;
-    case Extent::row: return weight.rows;
+    case Extent::row: return weight.rows * std::max<std::size_t>(1, weight.groups());
     case Extent::group: break;
   }
   return weight.rows * weight.groups();
@@ -112,6 +130,17 @@ const void* tensorData(Napi::Env env, const Napi::Object& tensors, const FormatT
   return data;
 }
 
+// tensors.inputScale of formats that round activations: one number for every row of x; 0 without.
+float activationScale(Napi::Env env, const Napi::Object& tensors, const Weight& weight) {
+  if (weight.format->quantizeActivations == nullptr || !tensors.Has("inputScale")) return 0;
+  const FormatTensor tensor{"inputScale", ElementType::f32, Extent::weight};
+  const float scale = *static_cast<const float*>(tensorData(env, tensors, tensor, 1));
+  if (!(scale > 0) || !std::isfinite(scale) || !std::isfinite(1 / scale) || weight.groupSize != 0)
+    throw Napi::RangeError::New(env, "tensors.inputScale must be positive and finite, and the weight "
+                                     "without groups");
+  return scale;
+}
+
 Napi::Value packWeightCall(const Napi::CallbackInfo& info) {
   auto weight = weightArguments(info);
   if (!info[3].IsObject()) throw Napi::TypeError::New(info.Env(), "argument 3 is not an object");
@@ -119,6 +148,7 @@ Napi::Value packWeightCall(const Napi::CallbackInfo& info) {
   std::vector<const void*> data;
   for (const FormatTensor& tensor : weight->format->tensors)
     data.push_back(tensorData(info.Env(), tensors, tensor, extentOf(*weight, tensor.extent)));
+  weight->activationScale = activationScale(info.Env(), tensors, *weight);
   allocate(info.Env(), *weight);
   const std::string problem = packPanels(*weight, data.data());
   if (!problem.empty()) throw Napi::RangeError::New(info.Env(), problem);
@@ -156,6 +186,9 @@ Napi::Value dequantizeRowCall(const Napi::CallbackInfo& info) {
       integerArgument(info, 1, 0, static_cast<std::int64_t>(weight.rows) - 1));
   auto out = Napi::Float32Array::New(info.Env(), weight.columns);
   weight.format->dequantizeRow(weight, row, out.Data());
+  if (weight.isPlain)
+    for (std::size_t k = 0; k < weight.columns; k++)
+      out.Data()[k] = bf16ToFloat(floatToBf16(out.Data()[k]));
   return out;
 }
 

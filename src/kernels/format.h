@@ -10,8 +10,10 @@ namespace quantlab {
 
 enum class ElementType { u8, u16, f32 };
 enum class Extent { weight, row, group };  // one element a weight, a row, or a group of a row
+// Whether the columns of a weight are cut into groups with scales of their own.
+enum class Grouping { never, always, optional };
 
-// A canonical tensor of packWeight.
+// A canonical tensor of packWeight. A `row` of a weight with groups has one element a group.
 struct FormatTensor {
   const char* name;
   ElementType type;
@@ -33,14 +35,15 @@ constexpr std::size_t kFewRows = 4;
 // The inner loops of a format under one instruction set.
 struct FormatLoops {
   // BF16 lines of pairs [firstPair, firstPair + pairs) of a panel: in place, or decoded into `scratch`.
-  // Grouped formats decode code minus zero, and are asked for whole groups.
+  // Weights with groups decode to numbers that their scale multiplies, and are asked for whole groups
+  // (the last one may be shorter).
   const bf16* (*lines)(const Weight& weight, std::size_t panel, std::size_t firstPair,
                        std::size_t pairs, bf16* scratch);
-  // Scales of the 16 outputs of a panel in one group; null in formats without groups.
+  // Scales of the 16 outputs of a panel in one group; null in formats that never have groups.
   void (*groupScales)(const Weight& weight, std::size_t panel, std::size_t group, float* scales);
   // sums[row * kQuadRows + output] over all columns for `panels` panels and up to kFewRows rows of x,
   // decoded in registers; null where decoding to lines first is as good. Gives the bits of the path
-  // over lines.
+  // over lines. Not called where both x and the weight have a scale a group.
   void (*few)(const Weight& weight, std::size_t panel, std::size_t panels, const bf16* x,
               std::size_t stride, std::size_t rows, float* sums);
 };
@@ -48,7 +51,7 @@ struct FormatLoops {
 struct Format {
   const char* name;
   std::vector<FormatTensor> tensors;
-  bool grouped;
+  Grouping grouping;
   std::size_t pairMultiple;  // pairs of a panel are padded to a multiple of this
   PanelBytes (*panelBytes)(const Weight& weight);
   // Packs one panel from the canonical tensors, or quantizes it from BF16 [rows, columns]. Null, or
@@ -56,10 +59,11 @@ struct Format {
   const char* (*pack)(const Weight& weight, std::size_t panel, const void* const* tensors);
   const char* (*quantize)(const Weight& weight, std::size_t panel, const bf16* source);
   void (*dequantizeRow)(const Weight& weight, std::size_t row, float* out);
-  // Quantizes one row of x: code values (exact in BF16) into `values`, returns the scale. Null when the
-  // format multiplies x as it is.
-  float (*quantizeActivations)(const bf16* x, std::size_t columns, bf16* values);
-  // FP32 scale a row of the weight, applied to the sums; null in formats without.
+  // Quantizes one row of x: code values (exact in BF16) into `values`, and what they are multiplied by:
+  // one scale, or one for each of the weight's groups. Null when the format multiplies x as it is.
+  void (*quantizeActivations)(const Weight& weight, const bf16* x, bf16* values, float* scales);
+  // FP32 scale a row of the weight, applied to the sums; null in formats without. Null is returned for
+  // a weight with groups.
   const float* (*rowScales)(const Weight& weight);
   // For the active instruction set.
   const FormatLoops& (*loops)();

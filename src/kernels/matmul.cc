@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "plain.h"
 #include "pool.h"
 #include "product.h"
 
@@ -20,6 +21,7 @@ static_assert(kBlockRows % kTileRows == 0);
 struct Scratch {
   alignas(64) bf16 lines[kQuadPanels * kMostBlockPairs * kLineElements];
   alignas(64) float sums[kBlockRows * kQuadRows];
+  alignas(64) float groupSums[kBlockRows * kQuadRows];
   alignas(64) float scales[kQuadRows];
 };
 
@@ -36,11 +38,13 @@ struct Product {
   const bf16* x;
   std::size_t stride;  // of x's rows, or of its tiles of rows
   std::size_t m;
-  const float* xScales;    // a row of x; null when the format multiplies x as it is
+  const float* xScales;    // a row of x, or a row and group; null when x is multiplied as it is
   const float* rowScales;  // a row of the weight; null without
   LinearOutput out;
 
   bool isTiled() const { return loops.layout == RowLayout::tiles; }
+  // Whether both x and the weight have scales of their own for each group of columns.
+  bool scalesBothInGroups() const { return weight.groupSize != 0 && xScales != nullptr; }
   // Elements of x from one block of pairs to the next.
   std::size_t advance(std::size_t pairs) const { return (isTiled() ? 2 * kTileRows : 2) * pairs; }
 };
@@ -53,20 +57,47 @@ struct Part {
   std::size_t rows;
 };
 
+// sums[row][i] += groupSums[row][i] * xScales[row * stride] * scales[i]
+QUANTLAB_BODY void addScaledBody(const float* groupSums, std::size_t rows, std::size_t count,
+                                 const float* xScales, std::size_t stride, const float* scales,
+                                 float* sums) {
+  for (std::size_t row = 0; row < rows; row++)
+    for (std::size_t i = 0; i < count; i++)
+      sums[row * kQuadRows + i] += groupSums[row * kQuadRows + i] * xScales[row * stride] * scales[i];
+}
+QUANTLAB_VARIANTS(void, addScaled,
+                  (const float* groupSums, std::size_t rows, std::size_t count, const float* xScales,
+                   std::size_t stride, const float* scales, float* sums),
+                  (groupSums, rows, count, xScales, stride, scales, sums));
+
+// Tiles add to whole multiples of their rows; what lies beyond the last row is garbage.
+void clearSums(const Part& part, float* sums) {
+  const std::size_t padded = (part.rows + kTileRows - 1) / kTileRows * kTileRows;
+  std::memset(sums, 0, padded * kQuadRows * sizeof(float));
+}
+
 void sumGroups(const Product& product, const Part& part, ProductBlock& block, Scratch& memory) {
-  const std::size_t pairs = product.weight.groupSize / 2;
-  block.pairs = pairs;
-  block.panelStride = pairs * kLineElements;
+  const Weight& weight = product.weight;
+  const std::size_t groups = weight.groups();
+  const std::size_t pairs = weight.groupSize / 2;
   block.lines = memory.lines;
-  for (std::size_t group = 0; group < product.weight.groups(); group++) {
+  for (std::size_t group = 0; group < groups; group++) {
+    block.pairs = std::min(pairs, weight.pairs - group * pairs);
+    block.panelStride = block.pairs * kLineElements;
     for (std::size_t j = 0; j < part.panels; j++) {
-      product.format.lines(product.weight, part.panel + j, group * pairs, pairs,
+      product.format.lines(weight, part.panel + j, group * pairs, block.pairs,
                            memory.lines + j * block.panelStride);
-      product.format.groupScales(product.weight, part.panel + j, group,
-                                 memory.scales + j * kPanelRows);
+      product.format.groupScales(weight, part.panel + j, group, memory.scales + j * kPanelRows);
     }
-    product.loops.accumulateScaled(block, memory.scales, memory.sums);
-    block.x += product.advance(pairs);
+    if (product.scalesBothInGroups()) {
+      clearSums(part, memory.groupSums);
+      product.loops.accumulate(block, memory.groupSums);
+      addScaled(memory.groupSums, part.rows, part.panels * kPanelRows,
+                product.xScales + part.first * groups + group, groups, memory.scales, memory.sums);
+    } else {
+      product.loops.accumulateScaled(block, memory.scales, memory.sums);
+    }
+    block.x += product.advance(block.pairs);
   }
 }
 
@@ -108,7 +139,7 @@ void finish(const Product& product, const Part& part, float* sums) {
   const float* rowScales = product.rowScales == nullptr ? nullptr : product.rowScales + output;
   for (std::size_t row = 0; row < part.rows; row++) {
     const std::size_t at = (part.first + row) * product.weight.rows + output;
-    const float xScale = product.xScales == nullptr ? 1.0f : product.xScales[part.first + row];
+    const float xScale = rowScales == nullptr ? 1.0f : product.xScales[part.first + row];
     finishRow(sums + row * kQuadRows, count, rowScales, xScale,
               product.out.brain == nullptr ? nullptr : product.out.brain + at,
               product.out.single == nullptr ? nullptr : product.out.single + at);
@@ -119,13 +150,12 @@ void multiply(const Product& product, const Part& part) {
   Scratch& memory = scratch();
   const std::size_t first = product.isTiled() ? part.first / kTileRows : part.first;
   const bf16* x = product.x + first * product.stride;
-  if (part.rows <= product.loops.fewRows && product.format.few != nullptr) {
+  if (part.rows <= product.loops.fewRows && product.format.few != nullptr &&
+      !product.scalesBothInGroups()) {
     product.format.few(product.weight, part.panel, part.panels, x, product.stride, part.rows,
                        memory.sums);
   } else {
-    // Tiles add to whole multiples of their rows; what lies beyond the last row is garbage.
-    const std::size_t padded = (part.rows + kTileRows - 1) / kTileRows * kTileRows;
-    std::memset(memory.sums, 0, padded * kQuadRows * sizeof(float));
+    clearSums(part, memory.sums);
     ProductBlock block{x, product.stride, part.rows, nullptr, 0, part.panels, 0};
     if (product.weight.groupSize != 0)
       sumGroups(product, part, block, memory);
@@ -168,8 +198,9 @@ void prepare(Product& product) {
   const std::size_t width = isTiled ? (columns + kTileColumns - 1) / kTileColumns * kTileColumns
                                     : 2 * weight.pairs;
   const std::size_t tiles = (product.m + kTileRows - 1) / kTileRows;
+  const std::size_t rowScales = std::max<std::size_t>(1, weight.groups());
   PreparedRows& rows = preparedRows((isTiled ? tiles * kTileRows : product.m) * width * sizeof(bf16),
-                                    product.m * sizeof(float));
+                                    product.m * rowScales * sizeof(float));
   bf16* values = rows.values.as<bf16>();
   float* scales = rows.scales.as<float>();
   const bf16* x = product.x;
@@ -180,7 +211,7 @@ void prepare(Product& product) {
     for (std::size_t row = begin; row < end; row++) {
       const bf16* source = x + row * columns;
       if (quantize != nullptr) {
-        scales[row] = quantize(source, columns, rounded.data());
+        quantize(weight, source, rounded.data(), scales + row * rowScales);
         source = rounded.data();
       }
       if (isTiled) {
@@ -232,6 +263,7 @@ std::string quantizePanels(const Weight& weight, const bf16* source) {
 
 void linear(const Weight& weight, const bf16* x, std::size_t m, const LinearOutput& out) {
   if (m == 0) return;
+  if (weight.isPlain) return linear(dequantized(weight), x, m, out);
   const Format& format = *weight.format;
   Product product{weight,         format.loops(), productLoops(m),
                   x,              weight.columns, m,

@@ -21,12 +21,14 @@ struct Weight {
   std::size_t columns;    // inputs
   std::size_t groupSize;  // columns that share a scale; 0 in formats without groups
   std::size_t pairs;      // of columns as stored, padding included
+  float activationScale = 0;  // of every row of x; 0 where each row has its own
+  bool isPlain = false;       // multiplied after all of it was dequantized to memory
   Block codes;            // [panels], each in the format's own order of the lines above
   Block scales;           // as the format likes; empty without scales
   Block zeros;
 
   std::size_t panels() const { return (rows + kPanelRows - 1) / kPanelRows; }
-  std::size_t groups() const { return groupSize == 0 ? 0 : columns / groupSize; }
+  std::size_t groups() const { return groupSize == 0 ? 0 : (columns + groupSize - 1) / groupSize; }
   std::size_t bytes() const { return codes.bytes() + scales.bytes() + zeros.bytes(); }
 };
 

@@ -24,12 +24,12 @@ export const awq = {
   load(source, modules, options) {
     const groupSize = requireGroupSize(options.groupSize);
     const { rows, columns, tensors } = readAwq(source, modules, options);
-    const handle = kernels.packWeight("awq", rows, columns, tensors, { groupSize });
+    const handle = kernels.packWeight("awq", rows, columns, tensors, { ...options, groupSize });
     return weightOf("awq", handle, rows, columns);
   },
   quantizeOnLoad(source, modules, options) {
     const groupSize = requireGroupSize(options.groupSize);
-    return quantizeDense("awq", source, modules, { groupSize });
+    return quantizeDense("awq", source, modules, { ...options, groupSize });
   },
   quantize(weight, rows, columns, options) {
     const groupSize = requireGroupSize(options.groupSize);

@@ -165,7 +165,7 @@ static RegisterFormat registered({
     .tensors = {{"codes", ElementType::u8, Extent::weight},
                 {"scale", ElementType::u16, Extent::group},
                 {"zero", ElementType::u8, Extent::group}},
-    .grouped = true,
+    .grouping = Grouping::always,
     .pairMultiple = kCodeColumns / 2,
     .panelBytes = panelBytes,
     .pack = pack,

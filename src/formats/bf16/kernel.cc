@@ -63,7 +63,7 @@ const FormatLoops& loops() {
 static RegisterFormat registered({
     .name = "bf16",
     .tensors = {{"weight", ElementType::u16, Extent::weight}},
-    .grouped = false,
+    .grouping = Grouping::never,
     .pairMultiple = 1,
     .panelBytes = panelBytes,
     .pack = pack,

@@ -62,6 +62,11 @@ function compressed(config: QuantizationConfig): FormatOptions {
   requireSetting("input_activations.type", activations.type, ["float"]);
   requireSetting("input_activations.num_bits", activations.num_bits, [8]);
   const isStatic = activations.dynamic === false;
+  if (strategy === "block") {
+    requireSetting("input_activations.strategy", activations.strategy, ["group"]);
+    requireSetting("input_activations.group_size", activations.group_size, [blockSize]);
+    requireSetting("input_activations.dynamic", isStatic, [false]);
+  }
   if (isStatic) requireSetting("input_activations.strategy", activations.strategy, ["tensor"]);
   return options(compressedTensors, strategy, isStatic);
 }

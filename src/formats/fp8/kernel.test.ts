@@ -5,7 +5,8 @@ import type { Kernels, WeightHandle } from "../../kernels/binding.ts";
 import { loadEveryIsa } from "../../kernels/every-isa.ts";
 import { bf16ToFloat, bitsFloat, floatToBf16, floatToF16, f16ToFloat } from "../float16.ts";
 import { decodeE4m3, e4m3Values, encodeE4m3 } from "./codec.ts";
-import { quantizeActivationRows, quantizeWeights } from "./quantize.ts";
+import { fp8 } from "./index.ts";
+import { cutActivations, quantizeActivationRows, quantizeWeights } from "./quantize.ts";
 
 const variants = loadEveryIsa();
 
@@ -147,6 +148,44 @@ describe.each(variants)("$isa", ({ kernels }) => {
     // Through the product: sums of one term, so only the scales round.
     const actual = product(kernels, handle, x, 4, 8);
     expect(actual.map((value) => value + 0)).toEqual(expected.map((value) => value + 0));
+  });
+
+  test("a fixed scale multiplies by its reciprocal and cuts at 448, over every BF16 value", () => {
+    const columns = 64;
+    const identity = new Uint8Array(columns * columns).fill(0);
+    for (let i = 0; i < columns; i++) identity[i * columns + i] = 0x38;
+    const scale = new Float32Array(columns).fill(1);
+    const input = Math.fround(0.0173);
+    const pack = (inputScale: Float32Array) =>
+      kernels.packWeight("fp8", columns, columns, { weight: identity, scale, inputScale }, {});
+    // NaN would spread over its row.
+    const x = patterns.map((bits) => (Number.isNaN(bf16ToFloat(bits)) ? 0 : bits));
+    const rows = x.length / columns;
+    const expected = Float32Array.from(
+      cutActivations(x, input),
+      (code) => Math.fround(decodeE4m3(code) * input) + 0,
+    );
+    expect(Math.max(...expected)).toBe(Math.fround(448 * input));
+    const handle = pack(Float32Array.of(input));
+    for (const m of [rows, 3]) {
+      const part = x.subarray(0, m * columns);
+      const actual = product(kernels, handle, part, m, columns);
+      expect(actual.map((value) => value + 0)).toEqual(expected.subarray(0, m * columns));
+    }
+    for (const wrong of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
+      expect(() => pack(Float32Array.of(wrong))).toThrow(/inputScale/);
+  });
+
+  test("block-wise weights keep their codes and the scale of each 128 columns", () => {
+    const [rows, columns] = [37, 300];
+    const weight = Uint8Array.from({ length: rows * columns }, (_, i) => ((i * 37) % 254) % 127);
+    const scale = Float32Array.from({ length: rows * 3 }, (_, i) => 2 ** ((i % 23) - 11) * 1.1);
+    const handle = kernels.packWeight("fp8", rows, columns, { weight, scale }, { groupSize: 128 });
+    const { values } = fp8.dequantize({ weight, scale }, rows, columns);
+    for (let row = 0; row < rows; row++)
+      expect(kernels.dequantizeRow(handle, row)).toEqual(
+        values.subarray(row * columns, (row + 1) * columns),
+      );
   });
 
   test("NaN and infinity in a token make its row NaN and no other", () => {

@@ -94,12 +94,17 @@ QUANTLAB_AVX512 void few(const Weight& weight, std::size_t panel, std::size_t pa
 }
 #endif
 
+void groupScales(const Weight& weight, std::size_t panel, std::size_t group, float* scales) {
+  const float* stored = weight.scales.as<float>() + (panel * weight.groups() + group) * kPanelRows;
+  std::memcpy(scales, stored, kPanelRows * sizeof(float));
+}
+
 }  // namespace
 
-const FormatLoops portableLoops{portableLines, nullptr, nullptr};
+const FormatLoops portableLoops{portableLines, groupScales, nullptr};
 #if defined(__x86_64__)
-const FormatLoops avx2Loops{avx2Lines, nullptr, nullptr};
-const FormatLoops avx512Loops{avx512Lines, nullptr, few};
+const FormatLoops avx2Loops{avx2Lines, groupScales, nullptr};
+const FormatLoops avx512Loops{avx512Lines, groupScales, few};
 #endif
 
 }  // namespace quantlab::fp8

@@ -1,6 +1,6 @@
 /** FP8 quantization by round-to-nearest: weights per channel, tensor or block; activations per token. */
 import { QuantlabError } from "../../base/errors.ts";
-import { decodeBf16 } from "../float16.ts";
+import { bf16ToFloat, decodeBf16 } from "../float16.ts";
 import type { Granularity } from "../format.ts";
 import { e4m3Max, encodeE4m3 } from "./codec.ts";
 import { blockSize } from "./config.ts";
@@ -110,6 +110,38 @@ export function quantizeWeights(
     }
   }
   return { codes, scale };
+}
+
+/** Smallest absolute maximum of a token's 128 columns, as in vLLM's kernel for block-wise FP8. */
+const minGroupMaximum = fround(1e-10);
+
+/**
+ * The same with a scale for each row and group of 128 columns: scale = max(absmax, 1e-10) / 448, code =
+ * x / scale.
+ */
+export function quantizeActivationGroups(x: Uint16Array, rows: number, columns: number): Fp8Rows {
+  const values = decodeBf16(x);
+  const codes = new Uint8Array(rows * columns);
+  const groups = Math.ceil(columns / blockSize);
+  const scale = Float32Array.from({ length: rows * groups }, (_, i) => {
+    const firstColumn = (i % groups) * blockSize;
+    const count = Math.min(blockSize, columns - firstColumn);
+    const tile = { firstRow: Math.floor(i / groups), rows: 1, firstColumn, columns: count };
+    const tileScale = fround(
+      Math.max(absoluteMaximum(values, tile, columns), minGroupMaximum) / e4m3Max,
+    );
+    forEachIndex(tile, columns, (index) => {
+      codes[index] = encodeE4m3(fround((values[index] ?? 0) / tileScale));
+    });
+    return tileScale;
+  });
+  return { codes, scale };
+}
+
+/** BF16 activations to codes by a fixed scale: code = x * (1 / scale); what is beyond 448 is cut. */
+export function cutActivations(x: Uint16Array, scale: number): Uint8Array {
+  const reciprocal = fround(1 / scale);
+  return Uint8Array.from(x, (bits) => encodeE4m3(fround(bf16ToFloat(bits) * reciprocal)));
 }
 
 /**

@@ -52,10 +52,9 @@ float scaleOf(std::uint16_t largest) {
   return natural < kSmallestScale ? kSmallestScale : natural;
 }
 
-float quantizeActivations(const bf16* x, std::size_t columns, bf16* values) {
-  const float scale = scaleOf(largestBits(x, columns));
-  roundRow(x, columns, scale, values);
-  return scale;
+void quantizeActivations(const Weight& weight, const bf16* x, bf16* values, float* scales) {
+  scales[0] = scaleOf(largestBits(x, weight.columns));
+  roundRow(x, weight.columns, scales[0], values);
 }
 
 void storeRow(std::int8_t* panel, std::size_t lane, const std::int8_t* codes, std::size_t columns) {
@@ -127,7 +126,7 @@ const FormatLoops& loops() {
 static RegisterFormat registered({
     .name = "int8",
     .tensors = {{"weight", ElementType::u8, Extent::weight}, {"scale", ElementType::f32, Extent::row}},
-    .grouped = false,
+    .grouping = Grouping::never,
     .pairMultiple = 1,
     .panelBytes = panelBytes,
     .pack = pack,
