@@ -35,7 +35,18 @@ export const systemClock: Clock = {
  * processes share: times of two processes can then be subtracted.
  */
 export function machineOffsetMs(): number {
-  return Number(process.hrtime.bigint()) / 1e6 - performance.now();
+  let offsetMs = 0;
+  let leastMs = Number.POSITIVE_INFINITY;
+  // Two clocks cannot be read at once, and a first call is slow: the closest of a few readings counts.
+  for (let i = 0; i < 8; i++) {
+    const beforeMs = performance.now();
+    const machineMs = Number(process.hrtime.bigint()) / 1e6;
+    const apartMs = performance.now() - beforeMs;
+    if (apartMs >= leastMs) continue;
+    leastMs = apartMs;
+    offsetMs = machineMs - beforeMs - apartMs / 2;
+  }
+  return offsetMs;
 }
 
 /** A clock that moves only when told: `sleepUntil` resolves when `advanceTo` passes the deadline. */

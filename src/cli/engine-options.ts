@@ -1,6 +1,11 @@
 /** The flags of an embedded engine, shared by the commands that load a model themselves. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { parseBytes } from "../base/units.ts";
+import {
+  type KvCacheChoice,
+  kvCacheChoices,
+  kvCacheDtypeOf,
+} from "../checkpoint/kv-cache-dtype.ts";
 import { type EngineOptions, engineDefaults } from "../engine/load-engine.ts";
 import { formats } from "../formats/registry.ts";
 import { positiveInteger, wholeNumber } from "./option-values.ts";
@@ -12,6 +17,7 @@ export interface EngineFlags {
   readonly maxNumSeqs: number;
   readonly maxNumBatchedTokens?: number;
   readonly kvCacheMemory?: number;
+  readonly kvCacheDtype?: KvCacheChoice;
   readonly enablePrefixCaching?: boolean;
   readonly threads?: number;
   readonly seed: number;
@@ -31,6 +37,7 @@ export function addEngineFlags(command: Command): Command {
       `tokens in one step (default: ${maxNumBatchedTokens}, or --max-num-seqs if that is more)`,
       positiveInteger,
     )
+    .addOption(kvCacheDtypeOption())
     .option("--kv-cache-memory <size>", 'for example "2GB" (default: what fits)', parseBytes)
     .option(
       "--enable-prefix-caching",
@@ -38,6 +45,14 @@ export function addEngineFlags(command: Command): Command {
     )
     .option("--threads <n>", "threads of the kernels (default: all cores)", positiveInteger)
     .option("--seed <n>", "of dummy weights and of sampling", wholeNumber, seed);
+}
+
+/** The flag of every command that has a KV cache of ours. */
+export function kvCacheDtypeOption(): Option {
+  return new Option(
+    "--kv-cache-dtype <type>",
+    "auto is bf16; fp8 holds twice the tokens, with the checkpoint's scales if it has some",
+  ).choices(kvCacheChoices);
 }
 
 export function engineOptionsOf(flags: EngineFlags): EngineOptions {
@@ -49,6 +64,7 @@ export function engineOptionsOf(flags: EngineFlags): EngineOptions {
     // Each running sequence takes one token of a step.
     maxNumBatchedTokens:
       flags.maxNumBatchedTokens ?? Math.max(engineDefaults.maxNumBatchedTokens, flags.maxNumSeqs),
+    kvCacheDtype: kvCacheDtypeOf(flags.kvCacheDtype),
     kvCacheBytes: flags.kvCacheMemory,
     blockSize: engineDefaults.blockSize,
     prefixCaching: flags.enablePrefixCaching,

@@ -17,6 +17,8 @@ export interface DivergenceFacts {
   readonly trained: boolean;
   readonly textPath: string;
   readonly window: number;
+  /** Of the rows; the reference has a BF16 cache. */
+  readonly kvCacheDtype: string;
 }
 
 function withInterval({ value, low, high }: Interval, per = 1): string {
@@ -35,7 +37,7 @@ export function renderDivergence(
   if (first === undefined) return "";
   const { tokens, windows, referencePerplexity } = first.summary;
   const lines = [
-    `${facts.model}${facts.trained ? "" : " (not trained: the figures mean nothing)"}, ${tokens} tokens in ${windows} windows of ${facts.window}`,
+    `${facts.model}${facts.trained ? "" : " (not trained: the figures mean nothing)"}, ${tokens} tokens in ${windows} windows of ${facts.window}${facts.kvCacheDtype === "bf16" ? "" : `; rows with a KV cache in ${facts.kvCacheDtype}`}`,
     `perplexity of ${reference}: ${withInterval(referencePerplexity)}`,
   ];
   const table = renderTable({

@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { summarizeDivergence } from "../analysis/divergence.ts";
 import { formatDuration } from "../base/units.ts";
+import { type KvCacheChoice, kvCacheDtypeOf } from "../checkpoint/kv-cache-dtype.ts";
 import { resolveModel } from "../checkpoint/resolve.ts";
 import { cutWindows, measureDivergence, type Windows } from "../eval/divergence/measure.ts";
 import { kernels } from "../kernels/binding.ts";
 import type { DivergenceColumns } from "../metrics/divergence-record.ts";
 import { loadTokenizer } from "../text/load.ts";
+import { kvCacheDtypeOption } from "./engine-options.ts";
 import { type DivergenceRow, renderDivergence } from "./eval-divergence-table.ts";
 import { defaultDivergenceText, readDivergenceText } from "./eval-divergence-text.ts";
 import {
@@ -28,17 +30,20 @@ interface DivergenceFlags extends RowFlags {
   readonly textPath?: string;
   readonly tokens: number;
   readonly window: number;
+  readonly kvCacheDtype?: KvCacheChoice;
   readonly threads?: number;
   readonly outputPath?: string;
   readonly json: boolean;
 }
 
 const example = `
-In-process, no server: both rows are in memory and run through the same windows of text. Far more
+In-process, no server: both rows are in memory and run through the same windows of text; the reference
+keeps a BF16 cache whatever --kv-cache-dtype says of the rows. Far more
 sensitive than right or wrong answers. Intervals are 95 %, from resampled windows (block bootstrap).
 
 Examples:
   $ quantlab eval divergence --formats fp8,awq
+  $ quantlab eval divergence --formats bf16 --kv-cache-dtype fp8      the cache alone
   $ quantlab eval divergence --model ./Llama-3.2-1B --formats awq --checkpoints ./Llama-3.2-1B-AWQ \\
       --text-path wiki.txt --tokens 16384 --window 512`;
 
@@ -51,6 +56,7 @@ export function evalDivergenceCommand(): Command {
     .option("--text-path <file>", "UTF-8 text, or problems as JSONL (default: bundled problems)")
     .option("--tokens <n>", "of the text, at most", positiveInteger, 8192)
     .option("--window <n>", "tokens of one context", positiveInteger, 256)
+    .addOption(kvCacheDtypeOption())
     .option("--threads <n>", "of the kernels (default: all cores)", positiveInteger)
     .option("--output-path <folder>", "raw figures of every token as JSON columns")
     .option("--json", "one machine-readable object on stdout", false)
@@ -76,7 +82,13 @@ async function evalDivergence(flags: DivergenceFlags): Promise<void> {
   const progress = new Progress();
   const results: DivergenceRow[] = [];
   for (const row of rows) results.push(await measureRow(reference, row, windows, flags, progress));
-  const facts = { model: model.label, trained: model.trained, textPath, window: flags.window };
+  const facts = {
+    model: model.label,
+    trained: model.trained,
+    textPath,
+    window: flags.window,
+    kvCacheDtype: kvCacheDtypeOf(flags.kvCacheDtype),
+  };
   process.stdout.write(
     flags.json
       ? `${JSON.stringify({ ...facts, reference: reference.label, rows: results })}\n`
@@ -93,12 +105,17 @@ async function measureRow(
 ): Promise<DivergenceRow> {
   const startMs = performance.now();
   const maxTokens = Math.max(...windows.windows.map((window) => window.length));
-  const load = ({ model, format, label }: ModelRow) =>
-    loadLogits(model, format, maxTokens, (fraction) =>
-      progress.bar({ fraction: fraction / 4, leftMs: undefined, text: `${label}: loading` }),
+  const load = ({ model, format, label }: ModelRow, kvCache: KvCacheChoice | undefined) =>
+    loadLogits(
+      model,
+      format,
+      maxTokens,
+      (fraction) =>
+        progress.bar({ fraction: fraction / 4, leftMs: undefined, text: `${label}: loading` }),
+      kvCacheDtypeOf(kvCache),
     );
-  const base = load(reference);
-  const other = load(row);
+  const base = load(reference, undefined);
+  const other = load(row, flags.kvCacheDtype);
   const { linearBitsPerWeight } = other.model.memory;
   let columns: DivergenceColumns;
   try {

@@ -1,10 +1,12 @@
 /** Which servers an evaluation asks: one that runs already, or one of ours started for each format in turn. */
 import type { Command } from "commander";
 import { QuantlabError } from "../base/errors.ts";
+import type { KvCacheChoice } from "../checkpoint/kv-cache-dtype.ts";
 import { resolveModel } from "../checkpoint/resolve.ts";
 import { embedded } from "../targets/embedded.ts";
 import { endpoint } from "../targets/endpoint.ts";
 import type { RunningTarget, TargetRequest } from "../targets/target.ts";
+import { kvCacheDtypeOption } from "./engine-options.ts";
 import { addRowFlags, defaultEvalModel, modelRows, type RowFlags } from "./eval-rows.ts";
 import { positiveInteger } from "./option-values.ts";
 
@@ -13,6 +15,7 @@ export interface EvalServerFlags extends RowFlags {
   readonly baseUrl?: string;
   readonly apiKey?: string;
   readonly modelName?: string;
+  readonly kvCacheDtype?: KvCacheChoice;
   readonly threads?: number;
   readonly maxModelLen?: number;
   readonly numConcurrent: number;
@@ -40,6 +43,7 @@ export function addEvalServerFlags(command: Command): Command {
       .option("--model-name <name>", "to ask --base-url for (default: the first that it lists)")
       .option("--api-key <key>", "sent as a bearer token", process.env.OPENAI_API_KEY),
   )
+    .addOption(kvCacheDtypeOption())
     .option("--threads <n>", "threads of our server (default: all cores)", positiveInteger)
     .option("--max-model-len <n>", "prompt and answer tokens together", positiveInteger)
     .option("--num-concurrent <n>", "questions in flight", positiveInteger, 16);
@@ -51,11 +55,12 @@ export function evalRows(flags: EvalServerFlags): EvalRow[] {
 }
 
 function endpointRow(flags: EvalServerFlags, baseUrl: string): EvalRow {
-  const other = [flags.model, flags.formats, flags.checkpoints].some((flag) => flag !== undefined);
+  const { model, formats, checkpoints, kvCacheDtype } = flags;
+  const other = [model, formats, checkpoints, kvCacheDtype].some((flag) => flag !== undefined);
   if (other) {
     throw new QuantlabError(
       "usage",
-      "--base-url cannot be given with --model, --formats or --checkpoints",
+      "--base-url cannot be given with --model, --formats, --checkpoints or --kv-cache-dtype",
       { hint: "a running server has its model already; --model-name chooses among several" },
     );
   }
@@ -85,6 +90,7 @@ function baseRequest(flags: EvalServerFlags): Omit<TargetRequest, "model" | "for
   return {
     maxModelLen: flags.maxModelLen ?? longestContext,
     maxNumSeqs: flags.numConcurrent,
+    kvCacheDtype: flags.kvCacheDtype,
     threads: flags.threads,
     seed: 0,
   };

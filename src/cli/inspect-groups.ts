@@ -4,7 +4,13 @@ import { parameterCounts } from "../checkpoint/shapes.ts";
 import type { TensorInfo, TensorSource } from "../checkpoint/tensor-source.ts";
 
 export interface TensorGroup {
-  readonly group: "embedding" | "linears" | "norms and biases" | "head" | "other";
+  readonly group:
+    | "embedding"
+    | "linears"
+    | "norms and biases"
+    | "head"
+    | "KV cache scales"
+    | "other";
   readonly tensors: number;
   readonly dtypes: readonly string[];
   /** Of the model; a quantized matrix has as many as the matrix that it stands for. */
@@ -19,6 +25,10 @@ const patterns: readonly (readonly [TensorGroup["group"], RegExp])[] = [
   ["embedding", /(^|\.)embed_tokens\./],
   ["head", /(^|\.)lm_head\./],
   ["norms and biases", /norm\.weight$|\.bias$/],
+  [
+    "KV cache scales",
+    /\.self_attn\.(attn\.)?(k|v|kv)_scale$|_proj\.(k_scale|v_scale|output_scale)$/,
+  ],
   ["linears", /\.(q|k|v|o|gate|up|down)_proj\./],
 ];
 
@@ -33,7 +43,14 @@ export function groupTensors(source: TensorSource, config: ModelConfig): TensorG
     const group = groupOf(name);
     byGroup.set(group, [...(byGroup.get(group) ?? []), source.info(name)]);
   }
-  const order = ["embedding", "linears", "norms and biases", "head", "other"] as const;
+  const order = [
+    "embedding",
+    "linears",
+    "norms and biases",
+    "head",
+    "KV cache scales",
+    "other",
+  ] as const;
   return order.flatMap((group) => {
     const infos = byGroup.get(group);
     return infos === undefined ? [] : [summarize(group, infos, config)];

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { QuantlabError } from "../base/errors.ts";
 import { formatBytes, significant } from "../base/units.ts";
+import { kvBytesPerElement } from "../checkpoint/kv-cache-dtype.ts";
 import { openCheckpoint } from "../checkpoint/open.ts";
 import { type ResolvedModel, resolveModel } from "../checkpoint/resolve.ts";
 import { parameterCounts } from "../checkpoint/shapes.ts";
@@ -24,7 +25,11 @@ interface InspectFlags {
 interface FormatReport {
   readonly format: string;
   readonly title: string;
-  readonly predicted?: ModelTraffic["weights"] & { readonly kvBytesPerToken: number };
+  readonly predicted?: ModelTraffic["weights"] & {
+    readonly kvBytesPerToken: number;
+    /** With --kv-cache-dtype fp8. */
+    readonly fp8KvBytesPerToken: number;
+  };
   /** As allocated by the engine, with --load. */
   readonly loadedBytes?: number;
   /** Why the model cannot be in this format. */
@@ -85,7 +90,8 @@ function reportOf(
   try {
     const options = own === format ? format.optionsOf(config.quantization) : format.resolve(config);
     const { weights, kvBytesPerToken } = modelTraffic(config, format, options);
-    const predicted = { ...weights, kvBytesPerToken };
+    const fp8KvBytesPerToken = (kvBytesPerToken * kvBytesPerElement.fp8) / kvBytesPerElement.bf16;
+    const predicted = { ...weights, kvBytesPerToken, fp8KvBytesPerToken };
     if (!load) return { format: name, title, predicted };
     process.stderr.write(`loading ${label} in ${name}\n`);
     return { format: name, title, predicted, loadedBytes: weigh(spec, name) };
@@ -187,7 +193,8 @@ function formatTable(reports: readonly FormatReport[]): string {
       ...(isLoaded ? ["weights, as loaded"] : []),
       "linears",
       "bits per weight",
-      "KV cache per token",
+      "KV cache per token, bf16",
+      "fp8",
     ],
     rows: reports.flatMap(({ format, predicted, loadedBytes }) =>
       predicted === undefined
@@ -200,6 +207,7 @@ function formatTable(reports: readonly FormatReport[]): string {
               formatBytes(predicted.linearBytes),
               significant(predicted.linearBitsPerWeight, 4),
               formatBytes(predicted.kvBytesPerToken),
+              formatBytes(predicted.fp8KvBytesPerToken),
             ],
           ],
     ),

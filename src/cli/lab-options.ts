@@ -1,10 +1,12 @@
 /** The flags that run, plan and doctor share, and how they become a configuration. */
 import { type Command, Option } from "commander";
+import type { KvCacheChoice } from "../checkpoint/kv-cache-dtype.ts";
 import { applyOverrides, type LabOverrides } from "../experiments/complete.ts";
 import { readLabFile } from "../experiments/lab-file.ts";
 import { type LabDraft, profileByName, profiles } from "../experiments/profiles.ts";
 import { formats } from "../formats/registry.ts";
 import { targets } from "../targets/registry.ts";
+import { kvCacheDtypeOption } from "./engine-options.ts";
 import { positiveInteger, wholeNumber } from "./option-values.ts";
 
 export interface LabOptions {
@@ -15,6 +17,7 @@ export interface LabOptions {
   readonly baseUrl?: string;
   readonly vllmCommand?: string;
   readonly tensorParallelSize?: number;
+  readonly kvCacheDtype?: KvCacheChoice;
   readonly threads?: number;
   readonly seed?: number;
   readonly repeats?: number;
@@ -37,6 +40,7 @@ export function addLabFlags(command: Command): Command {
     .option("--base-url <url>", "of the server, for --target endpoint")
     .option("--vllm-command <program>", "the vllm to start, for --target vllm (default: vllm)")
     .option("--tensor-parallel-size <n>", "GPUs that share each layer, for vllm", positiveInteger)
+    .addOption(kvCacheDtypeOption())
     .option("--threads <n>", "threads of the embedded server (default: all cores)", positiveInteger)
     .option("--repeats <n>", "times that every cell is measured", positiveInteger)
     .option("--seed <n>", "of prompts, arrivals and dummy weights", wholeNumber)
@@ -52,6 +56,7 @@ export function draftOf(file: string | undefined, options: LabOptions): LabDraft
     baseUrl: options.baseUrl,
     vllmCommand: options.vllmCommand,
     tensorParallelSize: options.tensorParallelSize,
+    kvCacheDtype: options.kvCacheDtype,
     threads: options.threads,
     seed: options.seed,
     repeats: options.repeats,
@@ -66,7 +71,9 @@ export function draftOf(file: string | undefined, options: LabOptions): LabDraft
 /** Whether anything was said about what to measure; where runs lie and how they end is not that. */
 export function saysAnything(file: string | undefined, options: LabOptions): boolean {
   const { profile, model, formats: names, target, baseUrl, threads, seed, repeats } = options;
-  const { vllmCommand, tensorParallelSize } = options;
+  const { vllmCommand, tensorParallelSize, kvCacheDtype } = options;
   const said = [file, profile, model, names, target, baseUrl, threads, seed, repeats];
-  return [...said, vllmCommand, tensorParallelSize].some((value) => value !== undefined);
+  return [...said, vllmCommand, tensorParallelSize, kvCacheDtype].some(
+    (value) => value !== undefined,
+  );
 }

@@ -1,4 +1,5 @@
 /** A loaded model as a source of logits after every token: one sequence at a time, no server, no sampling. */
+import type { KvCacheDtype } from "../checkpoint/kv-cache-dtype.ts";
 import type { LogitsSource } from "../eval/divergence/measure.ts";
 import { loadModel } from "../model/load.ts";
 import type { Model } from "../model/model.ts";
@@ -18,12 +19,14 @@ export function loadLogits(
   format: string,
   maxTokens: number,
   onProgress: (fraction: number, text: string) => void,
+  kvCacheDtype?: KvCacheDtype,
 ): LoadedLogits {
   const model = loadModel({
     spec,
     format,
     maxBatchTokens: chunkTokens,
     maxPositions: maxTokens,
+    kvCacheDtype,
     onProgress,
   });
   model.allocateKvCache(Math.ceil(maxTokens / blockSize), blockSize);

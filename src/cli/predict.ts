@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { Command } from "commander";
 import { engineOfRun, engineOfRuns } from "../analysis/fit.ts";
 import { QuantlabError } from "../base/errors.ts";
+import { kvBytesPerElement, parseKvCacheDtype } from "../checkpoint/kv-cache-dtype.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { resolveModel } from "../checkpoint/resolve.ts";
 import { shapeConfig, shapeNames } from "../checkpoint/shapes.ts";
@@ -59,7 +60,7 @@ export function predictCommand(): Command {
     )
     .option("--input-len <n>", "tokens of a prompt", positiveInteger, 512)
     .option("--output-len <n>", "tokens of an answer", positiveInteger, 128)
-    .option("--kv-cache-dtype <type>", "bf16 or fp8", "bf16")
+    .option("--kv-cache-dtype <type>", "auto, bf16 or fp8", "auto")
     .option("--memory-utilization <share>", "of the memory, for weights and cache", share, 0.9)
     .option(
       "--fit <run>",
@@ -87,7 +88,7 @@ vLLM figures of four GPUs; this machine takes an assumed share. Both are printed
 
 export async function predict(options: PredictOptions): Promise<PredictResult> {
   const { label, config } = modelOf(options.model);
-  const kvBytes = kvBytesPerElement(options.kvCacheDtype);
+  const kvBytes = kvBytesPerElement[parseKvCacheDtype(options.kvCacheDtype)];
   const models = [...new Set(options.formats)].map((name) => {
     const format = formatByName(name);
     return modelTraffic(config, format, format.resolve(config), kvBytes);
@@ -130,14 +131,6 @@ function modelOf(name: string): { readonly label: string; readonly config: Model
     return { label: shape, config: shapeConfig(shape) };
   }
   return resolveModel(name);
-}
-
-function kvBytesPerElement(name: string): 1 | 2 {
-  if (name === "bf16") return 2;
-  if (name === "fp8") return 1;
-  throw new QuantlabError("usage", `"${name}" is no type of a key-value cache`, {
-    hint: "write bf16 or fp8",
-  });
 }
 
 function deviceOf(name: string): Device {

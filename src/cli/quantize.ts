@@ -5,6 +5,11 @@ import { Command, Option } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { QuantlabError } from "../base/errors.ts";
 import { formatBytes, formatDuration } from "../base/units.ts";
+import {
+  type KvCacheChoice,
+  kvCacheChoices,
+  kvCacheDtypeOf,
+} from "../checkpoint/kv-cache-dtype.ts";
 import { type ResolvedModel, resolveModel } from "../checkpoint/resolve.ts";
 import type { Format, FormatOptions, Granularity, Layout } from "../formats/format.ts";
 import { formatByName, formats } from "../formats/registry.ts";
@@ -26,6 +31,7 @@ interface QuantizeFlags {
   readonly symmetric: boolean;
   readonly scales?: Granularity;
   readonly activations: "dynamic" | "static";
+  readonly kvCacheDtype: KvCacheChoice;
   readonly calibrationPath?: string;
   readonly calibrationTokens: number;
   readonly calibrationLength: number;
@@ -40,6 +46,7 @@ Examples:
   $ quantlab quantize --model ./Llama-3.2-1B --format awq --layout compressed-tensors --out ./w4a16
   $ quantlab quantize --model ./Llama-3.2-1B --format fp8 --scales block --layout fp8 --out ./fp8
   $ quantlab quantize --model bundled --format fp8 --activations static --out ./fp8-static
+  $ quantlab quantize --model bundled --format fp8 --kv-cache-dtype fp8 --out ./fp8-kv
   $ quantlab serve --model ./Llama-3.2-1B-awq
 
 Interrupted, the same command goes on with the layer it was at; DIR appears only when it is complete.`;
@@ -81,6 +88,11 @@ export function quantizeCommand(): Command {
         .choices(["dynamic", "static"])
         .default("dynamic"),
     )
+    .addOption(
+      new Option("--kv-cache-dtype <type>", "fp8: also calibrate scales for an FP8 KV cache")
+        .choices(kvCacheChoices)
+        .default("auto"),
+    )
     .option("--calibration-path <file>", "text or .jsonl (default: a text that quantlab ships)")
     .option("--calibration-tokens <n>", "at most", positiveInteger, 8192)
     .option("--calibration-length <n>", "tokens of one sequence", positiveInteger, 512)
@@ -99,7 +111,8 @@ async function quantize(flags: QuantizeFlags): Promise<void> {
   const layout = layoutOf(flags, format);
   const options = optionsOf(flags, format, layout, model);
   const calibrationPath = calibrationPathOf(flags, model);
-  const needsText = format.quantizer?.needsCalibration(options) ?? false;
+  const kvCacheScales = kvCacheDtypeOf(flags.kvCacheDtype) === "fp8";
+  const needsText = kvCacheScales || (format.quantizer?.needsCalibration(options) ?? false);
   const { calibrationTokens: tokens, calibrationLength: sequenceLength } = flags;
   const sequences = needsText
     ? calibrationSequences(loadTokenizer(model), { path: calibrationPath, tokens, sequenceLength })
@@ -112,6 +125,7 @@ async function quantize(flags: QuantizeFlags): Promise<void> {
     model: model.folder === undefined ? `${model.label}, seed ${flags.seed}` : model.label,
     format: format.name,
     options,
+    ...(kvCacheScales ? { kvCacheDtype: "fp8" } : {}),
     calibration,
   };
   const progress = new Progress();
@@ -126,6 +140,7 @@ async function quantize(flags: QuantizeFlags): Promise<void> {
       layout,
       options,
       sequences,
+      kvCacheScales,
       settings,
       out: resolve(flags.out),
       seed: flags.seed,

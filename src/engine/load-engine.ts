@@ -1,6 +1,7 @@
 /** From a model's name to a running engine: loads the weights, sizes the KV cache, builds the Engine. */
 import { availableMemory } from "node:process";
 import { type Clock, systemClock } from "../base/clock.ts";
+import type { KvCacheDtype } from "../checkpoint/kv-cache-dtype.ts";
 import { resolveModel } from "../checkpoint/resolve.ts";
 import { type LoadProgress, loadModel } from "../model/load.ts";
 import type { Model, ModelMemory } from "../model/model.ts";
@@ -20,6 +21,8 @@ export interface EngineOptions {
   readonly maxNumBatchedTokens: number;
   /** Bytes; undefined takes what maxNumSeqs x maxModelLen needs, within half of the free memory. */
   readonly kvCacheBytes: number | undefined;
+  /** What the cache stores; absent is BF16. */
+  readonly kvCacheDtype?: KvCacheDtype | undefined;
   /** Tokens in a block of the cache. */
   readonly blockSize: number;
   /** Takes the keys and values of equal beginnings from earlier requests; false in measurements. */
@@ -33,6 +36,9 @@ export interface EngineFacts {
   readonly format: string;
   readonly trained: boolean;
   readonly memory: ModelMemory;
+  readonly kvCacheDtype: KvCacheDtype;
+  /** Whether an FP8 cache has the checkpoint's scales; otherwise they are 1. */
+  readonly kvScalesCalibrated: boolean;
   readonly kvBytesPerToken: number;
   readonly limits: EngineLimits;
   readonly loadMs: number;
@@ -84,6 +90,7 @@ export function loadEngine(
     format: options.format,
     maxBatchTokens: maxNumBatchedTokens,
     maxPositions: maxModelLen,
+    kvCacheDtype: options.kvCacheDtype,
     seed,
     onProgress,
   });
@@ -109,6 +116,8 @@ function buildEngine(
     format: model.format,
     trained: model.trained,
     memory: model.memory,
+    kvCacheDtype: model.kvCacheDtype,
+    kvScalesCalibrated: model.kvScalesCalibrated,
     kvBytesPerToken: model.kvBytesPerToken,
     limits: all,
     loadMs: clock.nowMs() - startMs,

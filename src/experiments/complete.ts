@@ -1,6 +1,7 @@
 /** Turns a draft into a configuration: overrides from flags, limits that follow from the lengths. */
 import { z } from "zod";
 import { QuantlabError } from "../base/errors.ts";
+import type { KvCacheChoice } from "../checkpoint/kv-cache-dtype.ts";
 import { formatByName } from "../formats/registry.ts";
 import { type LabConfig, labConfigSchema } from "./config.ts";
 import type { LabDraft } from "./profiles.ts";
@@ -15,6 +16,7 @@ export interface LabOverrides {
   /** The program alone; lab.yaml takes words too. */
   readonly vllmCommand?: string | undefined;
   readonly tensorParallelSize?: number | undefined;
+  readonly kvCacheDtype?: KvCacheChoice | undefined;
   readonly threads?: number | undefined;
   readonly seed?: number | undefined;
   readonly repeats?: number | undefined;

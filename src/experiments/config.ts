@@ -1,5 +1,6 @@
 /** The configuration of a whole lab: lab.yaml and the profiles, checked by one schema. */
 import { z } from "zod";
+import { kvCacheChoices } from "../checkpoint/kv-cache-dtype.ts";
 import { vllmOptionsSchema } from "../targets/vllm/options.ts";
 
 export const formatEntrySchema = z.strictObject({
@@ -78,6 +79,8 @@ export const labConfigSchema = z.strictObject({
   threads: z.number().int().positive().optional(),
   maxModelLen: z.number().int().positive(),
   maxNumSeqs: z.number().int().positive(),
+  /** What the KV cache of every row stores; absent leaves it to the server, which is BF16 in ours. */
+  kvCacheDtype: z.enum(kvCacheChoices).optional(),
   /** Limits in ms for goodput. */
   slo: z
     .strictObject({

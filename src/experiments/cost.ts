@@ -1,4 +1,9 @@
 /** What a cell is predicted to cost: the roofline of the measured machine at an honest efficiency. */
+import {
+  type KvCacheChoice,
+  kvBytesPerElement,
+  kvCacheDtypeOf,
+} from "../checkpoint/kv-cache-dtype.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { parameterCounts } from "../checkpoint/shapes.ts";
 import { formatByName } from "../formats/registry.ts";
@@ -32,9 +37,15 @@ const bootMs = 900;
 /** Random weights made and packed, or read and packed, on one core. */
 const weightsLoadedPerSecondAndCore = 100e6;
 
-export function costModel(config: ModelConfig, format: string, machine: Machine): CostModel {
+export function costModel(
+  config: ModelConfig,
+  format: string,
+  machine: Machine,
+  kvCache?: KvCacheChoice,
+): CostModel {
   const cost = formatByName(format);
-  const traffic = modelTraffic(config, cost, cost.resolve(config));
+  const kvBytes = kvBytesPerElement[kvCacheDtypeOf(kvCache)];
+  const traffic = modelTraffic(config, cost, cost.resolve(config), kvBytes);
   const device = machine.accelerator?.device;
   const ceilings: Ceilings =
     device === undefined

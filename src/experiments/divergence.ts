@@ -89,6 +89,7 @@ function argumentsOf({ config, served, folder }: CellContext): string[] {
     ...["eval", "divergence", "--json", "--model", accuracyModel(config) ?? config.model],
     ...["--reference", reference, ...row],
     ...["--tokens", String(tokens), "--window", String(window), "--output-path", folder],
+    ...(config.kvCacheDtype === undefined ? [] : ["--kv-cache-dtype", config.kvCacheDtype]),
     ...(config.threads === undefined ? [] : ["--threads", String(config.threads)]),
   ];
 }

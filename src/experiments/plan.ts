@@ -58,7 +58,7 @@ export function planRun(config: LabConfig, machine: Machine): Plan {
   const costs = new Map<string, CostModel>();
   for (const entry of config.formats) {
     if (model !== undefined) {
-      costs.set(entry.label, costModel(model.config, entry.format, machine));
+      costs.set(entry.label, costModel(model.config, entry.format, machine, config.kvCacheDtype));
     }
   }
   const blocks = [
@@ -134,7 +134,7 @@ function answerBlocks(config: LabConfig, machine: Machine): PlannedBlock[] {
   if (!isAccuracyApart(config)) return [];
   const limits = accuracyLimits(config);
   return accuracyRows(config).map(({ label, format, model, isReadyCheckpoint, calibrated }) => {
-    const cost = costModel(resolveModel(model).config, format, machine);
+    const cost = costModel(resolveModel(model).config, format, machine, config.kvCacheDtype);
     const entry = { label, format };
     return {
       entry,

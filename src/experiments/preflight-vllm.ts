@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { modelTraffic } from "../roofline/traffic.ts";
 import { describeError, QuantlabError } from "../base/errors.ts";
 import { formatBytes } from "../base/units.ts";
+import { kvBytesPerElement, kvCacheDtypeOf } from "../checkpoint/kv-cache-dtype.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { resolveModel } from "../checkpoint/resolve.ts";
 import { formatByName } from "../formats/registry.ts";
@@ -176,7 +177,12 @@ function memoryCheck(
 ): Check[] {
   if (model === undefined || gpus.length === 0) return [];
   const format = formatByName(entry.format);
-  const traffic = modelTraffic(model, format, format.resolve(model));
+  const traffic = modelTraffic(
+    model,
+    format,
+    format.resolve(model),
+    kvBytesPerElement[kvCacheDtypeOf(config.kvCacheDtype)],
+  );
   const spread = (config.vllm?.tensorParallelSize ?? 1) * (config.vllm?.pipelineParallelSize ?? 1);
   const used = gpus.slice(0, spread);
   const total = used.reduce((sum, gpu) => sum + (gpu.memoryBytes ?? 0), 0);

@@ -103,6 +103,15 @@ export function requireSetting<T>(name: string, found: T, expected: readonly T[]
   throw unsupported(`${name} is ${JSON.stringify(found) ?? "missing"}, expected ${list}`);
 }
 
+/** What `kv_cache_scheme` says of static E4M3 scales, one of keys and one of values a layer. */
+export const staticKvCacheScheme = {
+  num_bits: 8,
+  type: "float",
+  strategy: "tensor",
+  symmetric: true,
+  dynamic: false,
+} as const;
+
 /** The block that `schemeOf` reads back. */
 export function compressedConfig(
   format: string,

@@ -31,6 +31,11 @@ export interface Matrix {
 export interface Layout {
   /** As in `quantize --layout`: "autoawq". */
   readonly name: string;
+  /**
+   * `kv_cache_scheme` of a checkpoint that brings scales of an FP8 KV cache, and their shape; absent
+   * where servers look for none.
+   */
+  readonly kvCache?: { readonly scheme: unknown; readonly scaleShape: readonly number[] };
   /** What `torch_dtype` of config.json has to say, where the layout fixes it. */
   readonly modelDtype?: string;
   /** The quantization_config block. @param ignored modules left unquantized, by their full names */

@@ -272,9 +272,8 @@ export interface Kernels {
   freeKvCache(cache: KvCacheHandle): void;
   /**
    * qkv [tokens, (heads + 2 kvHeads) * headDim] bf16: optionally RMSNorm of each query and key head
-   * (qNorm, kNorm [headDim]; Qwen3), then RoPE (half-split) on queries, in place, and on keys; keys
-   * and values go to the batch's slots of `layer`, in an fp8 cache as E4M3 codes of value / scale,
-   * saturating at 448.
+   * (qNorm, kNorm [headDim]; Qwen3), then RoPE (half-split) on both, in place; keys and values go to
+   * the batch's slots of `layer`, in an fp8 cache as E4M3 codes of value / scale, saturating at 448.
    */
   ropeAndCache(
     qkv: BufferHandle,

@@ -115,12 +115,13 @@ void ropeAndCache(bf16* qkv, const Batch& batch, const RopeTable& table, const K
       }
       const auto block = static_cast<std::size_t>(batch.slots[token]) / cache.blockSize;
       const auto offset = static_cast<std::size_t>(batch.slots[token]) % cache.blockSize;
-      const bf16* keys = row + heads * headDim;
+      bf16* keys = row + heads * headDim;
       const bf16* values = keys + cache.kvHeads * headDim;
       for (std::size_t head = 0; head < cache.kvHeads; head++) {
         turnHead(keys + head * headDim, norm.k, norm.eps, cosines, sines, table.half, turned);
         storeKey(cache, layer, cache.keysOf(layer, block, head, offset),
                  offset % KvCache::kGroupKeys, turned);
+        std::memcpy(keys + head * headDim, turned, headDim * sizeof(bf16));
         storeValue(cache, layer, cache.valuesOf(layer, block, head, offset),
                    offset % KvCache::kGroupKeys, values + head * headDim);
       }

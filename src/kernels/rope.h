@@ -25,7 +25,8 @@ struct QkNorm {
   float eps = 0;
 };
 
-// qkv [tokens, (heads + 2 kvHeads) * headDim]: rotates queries in place and keys into the cache.
+// qkv [tokens, (heads + 2 kvHeads) * headDim]: rotates queries and keys in place; keys and values go
+// to the cache.
 void ropeAndCache(bf16* qkv, const Batch& batch, const RopeTable& table, const KvCache& cache,
                   std::size_t layer, std::size_t heads, const QkNorm& norm);
 

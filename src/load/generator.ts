@@ -2,7 +2,12 @@
 import type { Clock } from "../base/clock.ts";
 import type { LoadConditions } from "../metrics/conditions.ts";
 import type { RequestRecord } from "../metrics/record.ts";
-import { encodeCompletionRequest, OpenAiClient, type StreamOutcome } from "../openai/client.ts";
+import {
+  encodeCompletionRequest,
+  OpenAiClient,
+  type StreamOutcome,
+  type Transfer,
+} from "../openai/client.ts";
 import { watchConditions } from "./conditions.ts";
 import { closedLoop, openLoop } from "./loop.ts";
 import type { FrozenRequest, RequestManifest } from "./request.ts";
@@ -106,6 +111,7 @@ class Cell {
   #failed = 0;
   #outputTokens = 0;
   #refusals = 0;
+  #decoded: Promise<unknown> = Promise.resolve();
   #delivered: Promise<void> = Promise.resolve();
 
   constructor(options: LoadOptions) {
@@ -145,15 +151,20 @@ class Cell {
 
   async send(request: FrozenRequest, intendedMs: number): Promise<void> {
     this.#inFlight++;
-    const outcome = await this.#client.streamCompletion(this.#bodyOf(request));
+    const transfer = await this.#client.transfer(this.#bodyOf(request));
     this.#inFlight--;
-    this.#watchForDeath(outcome);
-    this.#keep(this.#toRecord(request, intendedMs, outcome));
+    this.#watchForDeath(transfer);
+    // Not waited for: the place is free, and the next request need not wait for this one's JSON.
+    const kept = transfer.decode().then((outcome) => {
+      this.#keep(this.#toRecord(request, intendedMs, outcome));
+    });
+    this.#decoded = Promise.all([this.#decoded, kept]);
   }
 
   /** Accounts for what was never sent, and waits until every record has been delivered. */
   async finish(): Promise<readonly RequestRecord[]> {
     const { requests } = this.#options.manifest;
+    await this.#decoded;
     for (const request of requests) {
       if (!this.#records.has(request.index)) this.#keep(this.#notSent(request));
     }
@@ -184,8 +195,8 @@ class Cell {
     this.#stop.abort();
   }
 
-  #watchForDeath(outcome: StreamOutcome): void {
-    this.#refusals = outcome.error?.code === "connection-refused" ? this.#refusals + 1 : 0;
+  #watchForDeath({ transportError }: Transfer): void {
+    this.#refusals = transportError?.code === "connection-refused" ? this.#refusals + 1 : 0;
     if (this.#refusals < refusalsOfADeadServer) return;
     this.#stopSending(
       `the server is gone: it refused ${this.#refusals} connections in a row, so the rest was not sent`,

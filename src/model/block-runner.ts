@@ -1,5 +1,6 @@
 /** Runs calibration tokens through one block after another in BF16, recording what each linear reads. */
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { bf16ToFloat } from "../formats/float16.ts";
 import { type BufferHandle, kernels } from "../kernels/binding.ts";
 import type { DenseBlock, LinearStack } from "./dense-block.ts";
 import { inverseFrequencies } from "./rope.ts";
@@ -11,6 +12,13 @@ export interface BlockInputs {
   readonly output: Uint16Array;
   readonly gateUp: Uint16Array;
   readonly down: Uint16Array;
+  /** Largest magnitudes that an FP8 KV cache would have to hold: keys as they are cached, and values. */
+  readonly kvMaxima: KvMaxima;
+}
+
+export interface KvMaxima {
+  readonly key: number;
+  readonly value: number;
 }
 
 /** Tokens that run at once; bounds the activations' memory whatever the calibration set. */
@@ -87,6 +95,7 @@ export class BlockRunner {
       gateUp: record(hiddenSize),
       down: record(intermediateSize),
     };
+    let kvMaxima: KvMaxima = { key: 0, value: 0 };
     const most = Math.max(...this.#chunks.map((chunk) => chunk.tokens));
     const step = new ChunkStep(this.#config, block, most, this.#largestCache());
     try {
@@ -99,11 +108,15 @@ export class BlockRunner {
           inputs[name].set(found[name], chunk.firstToken * columns);
         }
         residual.set(found.residual);
+        kvMaxima = {
+          key: Math.max(kvMaxima.key, found.kvMaxima.key),
+          value: Math.max(kvMaxima.value, found.kvMaxima.value),
+        };
       }
     } finally {
       step.close();
     }
-    return inputs;
+    return { ...inputs, kvMaxima };
   }
 
   #largestCache(): number {
@@ -170,6 +183,7 @@ class ChunkStep {
       withBuffer(block.qkv.bias, (bias) => kernels.addBias(qkv, bias, tokens, block.qkv.rows));
     }
     this.#ropeAndCache();
+    const kvMaxima = this.#kvMaxima(read(qkv, tokens * block.qkv.rows));
     kernels.attention(qkv, this.#batch, this.#cache, 0, heads, attended);
     const outputInput = read(attended, tokens * block.output.columns);
     kernels.linear(weights.output, attended, tokens, added);
@@ -191,7 +205,22 @@ class ChunkStep {
       gateUp: gateUpInput,
       down: downInput,
       residual: read(residual, tokens * hiddenSize),
+      kvMaxima,
     };
+  }
+
+  /** @param rows [tokens, (heads + 2 kvHeads) * headDim], keys rotated already */
+  #kvMaxima(rows: Uint16Array): KvMaxima {
+    const { heads, kvHeads, headDim } = this.#config;
+    const columns = (heads + 2 * kvHeads) * headDim;
+    let [key, value] = [0, 0];
+    for (let row = 0; row < rows.length; row += columns) {
+      const firstKey = row + heads * headDim;
+      const firstValue = firstKey + kvHeads * headDim;
+      key = Math.max(key, largestMagnitude(rows.subarray(firstKey, firstValue)));
+      value = Math.max(value, largestMagnitude(rows.subarray(firstValue, row + columns)));
+    }
+    return { key: bf16ToFloat(key), value: bf16ToFloat(value) };
   }
 
   #ropeAndCache(): void {
@@ -241,6 +270,16 @@ class ChunkStep {
     for (const buffer of this.#buffers) kernels.freeBuffer(buffer);
     kernels.freeKvCache(this.#cache);
   }
+}
+
+/** As a BF16 pattern: for magnitudes the order of the bits is the order of the values. */
+function largestMagnitude(patterns: Uint16Array): number {
+  let largest = 0;
+  for (const bits of patterns) {
+    const magnitude = bits & 0x7fff;
+    if (magnitude > largest) largest = magnitude;
+  }
+  return largest;
 }
 
 function read(buffer: BufferHandle, count: number): Uint16Array {

@@ -1,5 +1,6 @@
 /** The Llama family in one forward pass, top to bottom; Qwen2 and Qwen3 differ by a bias and a norm. */
 import { assert, QuantlabError } from "../base/errors.ts";
+import { type KvCacheDtype, kvBytesPerElement } from "../checkpoint/kv-cache-dtype.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import {
   type BatchHandle,
@@ -9,6 +10,7 @@ import {
   type RopeTableHandle,
   sequenceStride,
 } from "../kernels/binding.ts";
+import type { KvScales } from "./kv-scales.ts";
 import { LogitBuffer } from "./logits.ts";
 import type { Batch, Logits, Model, ModelMemory } from "./model.ts";
 import { inverseFrequencies } from "./rope.ts";
@@ -20,6 +22,8 @@ export interface ModelLimits {
   readonly maxBatchTokens: number;
   /** Positions a sequence reaches at most; sizes the RoPE table. */
   readonly maxPositions: number;
+  /** Absent is BF16. */
+  readonly kvCacheDtype?: KvCacheDtype | undefined;
 }
 
 export interface LoadedModel {
@@ -27,6 +31,8 @@ export interface LoadedModel {
   readonly weights: LlamaWeights;
   readonly format: string;
   readonly trained: boolean;
+  /** Of an FP8 KV cache, where the checkpoint has them. */
+  readonly kvScales: KvScales | undefined;
 }
 
 /** Activations of one step, BF16, one row a token. */
@@ -67,7 +73,10 @@ export class LlamaModel implements Model {
   readonly trained: boolean;
   readonly memory: ModelMemory;
   readonly maxBatchTokens: number;
+  readonly kvCacheDtype: KvCacheDtype;
+  readonly kvScalesCalibrated: boolean;
   readonly kvBytesPerToken: number;
+  readonly #kvScales: KvScales | undefined;
   readonly #weights: LlamaWeights;
   readonly #activations: Activations;
   readonly #batch: BatchHandle;
@@ -89,8 +98,11 @@ export class LlamaModel implements Model {
     this.trained = model.trained;
     this.memory = memoryOf(model.weights, config);
     this.maxBatchTokens = limits.maxBatchTokens;
-    // Keys and values, two bytes each.
-    this.kvBytesPerToken = 2 * config.layers * config.kvHeads * config.headDim * 2;
+    this.kvCacheDtype = limits.kvCacheDtype ?? "bf16";
+    this.#kvScales = this.kvCacheDtype === "fp8" ? model.kvScales : undefined;
+    this.kvScalesCalibrated = this.#kvScales !== undefined;
+    const elements = 2 * config.layers * config.kvHeads * config.headDim;
+    this.kvBytesPerToken = elements * kvBytesPerElement[this.kvCacheDtype];
     this.#weights = model.weights;
     this.#activations = createActivations(config, limits.maxBatchTokens);
     this.#batch = kernels.createBatch();
@@ -101,7 +113,11 @@ export class LlamaModel implements Model {
   allocateKvCache(blocks: number, blockSize: number): void {
     assert(this.#cache === undefined, "the KV cache is allocated once");
     const { layers, kvHeads, headDim } = this.config;
-    this.#cache = kernels.createKvCache(layers, blocks, blockSize, kvHeads, headDim);
+    this.#cache = kernels.createKvCache(layers, blocks, blockSize, kvHeads, headDim, {
+      dtype: this.kvCacheDtype,
+      keyScales: this.#kvScales?.keys,
+      valueScales: this.#kvScales?.values,
+    });
   }
 
   forward(batch: Batch): Logits {

@@ -1,11 +1,13 @@
 /** A TensorSource and a format become a Model: matrices stacked, quantized if asked, norms as BF16. */
 import { QuantlabError } from "../base/errors.ts";
+import type { KvCacheDtype } from "../checkpoint/kv-cache-dtype.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { openCheckpoint } from "../checkpoint/open.ts";
 import { type ResolvedModel, resolveModel } from "../checkpoint/resolve.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import { DummySource } from "./dummy.ts";
 import { planLoading } from "./format-choice.ts";
+import { readKvScales } from "./kv-scales.ts";
 import { loadLlamaWeights } from "./load-llama.ts";
 import type { Model } from "./model.ts";
 import { constructorOf } from "./registry.ts";
@@ -22,6 +24,8 @@ export interface LoadOptions {
   readonly maxBatchTokens: number;
   /** Positions a sequence reaches at most. */
   readonly maxPositions: number;
+  /** What the KV cache stores; absent is BF16. */
+  readonly kvCacheDtype?: KvCacheDtype | undefined;
   /** Of dummy weights. */
   readonly seed?: number | undefined;
   readonly onProgress?: LoadProgress | undefined;
@@ -72,6 +76,7 @@ export function loadModelFrom(
     );
   }
   const loading = planLoading(source.label, config, options.format);
+  const kvScales = options.kvCacheDtype === "fp8" ? readKvScales(source, config) : undefined;
   const weights = loadLlamaWeights(source, config, loading, options.onProgress ?? (() => {}));
-  return construct({ config, weights, format: loading.format.name, trained }, options);
+  return construct({ config, weights, format: loading.format.name, trained, kvScales }, options);
 }

@@ -1,4 +1,5 @@
 /** What a model is to the engine: a batch of tokens in, logits out. */
+import type { KvCacheDtype } from "../checkpoint/kv-cache-dtype.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 
 /** One sequence's part in a step. */
@@ -67,6 +68,9 @@ export interface Model {
   readonly memory: ModelMemory;
   /** Tokens one `forward` accepts at most. */
   readonly maxBatchTokens: number;
+  readonly kvCacheDtype: KvCacheDtype;
+  /** Whether an FP8 cache has scales from the checkpoint; otherwise they are 1. */
+  readonly kvScalesCalibrated: boolean;
   /** Bytes of cache one token takes, keys and values of all layers. */
   readonly kvBytesPerToken: number;
   /** Allocates the cache; called once, before the first forward. */

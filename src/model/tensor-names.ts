@@ -3,6 +3,8 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 
 /** Modules of one block, without ".weight"; those in one list are stacked by rows into one matrix. */
 export interface BlockModules {
+  /** Parent of the projections and of what belongs to the attention itself. */
+  readonly attention: string;
   readonly inputNorm: string;
   readonly qkv: readonly [string, string, string];
   readonly queryNorm: string;
@@ -21,6 +23,7 @@ export function blockModules(layer: number): BlockModules {
   const block = `model.layers.${layer}`;
   const attention = `${block}.self_attn`;
   return {
+    attention,
     inputNorm: `${block}.input_layernorm`,
     qkv: [`${attention}.q_proj`, `${attention}.k_proj`, `${attention}.v_proj`],
     queryNorm: `${attention}.q_norm`,

@@ -45,6 +45,13 @@ export interface StreamOutcome {
   readonly error: StreamError | undefined;
 }
 
+/** An answer whose bytes are all here, or will never be. */
+export interface Transfer {
+  readonly transportError: StreamError | undefined;
+  /** Call it once. */
+  decode(): Promise<StreamOutcome>;
+}
+
 /**
  * A saturated server may hold a request in its queue for minutes before the first byte: the limit
  * is there to end a cell whose server hangs, not to bound a latency.
@@ -105,13 +112,26 @@ export class OpenAiClient {
 
   /** @param prepared by `prepare`. Never rejects: a failure is an outcome with an error. */
   async streamCompletion(prepared: Buffer): Promise<StreamOutcome> {
-    const { reader, sentMs, doneMs, error: transportError } = await this.#pool.send(prepared);
+    return (await this.transfer(prepared)).decode();
+  }
+
+  /**
+   * Settles when the answer's last byte has come: its place may be given to the next request before
+   * the answer is decoded. @param prepared by `prepare`. Never rejects.
+   */
+  async transfer(prepared: Buffer): Promise<Transfer> {
+    const { reader, sentMs, doneMs, error } = await this.#pool.send(prepared);
     const { status, firstByteMs, body } = reader;
     const times = { sentMs, firstByteMs, doneMs };
-    if (status !== undefined && status !== 200) return failure(times, httpError(status, body));
-    const decoded = await decodeCompletionStream(body);
-    const error = this.#classify(transportError, body.parts) ?? decoded.error;
-    return { ...times, ...decoded, error };
+    const transportError = this.#classify(error, body.parts);
+    return {
+      transportError,
+      decode: async () => {
+        if (status !== undefined && status !== 200) return failure(times, httpError(status, body));
+        const decoded = await decodeCompletionStream(body);
+        return { ...times, ...decoded, error: transportError ?? decoded.error };
+      },
+    };
   }
 
   /** Ends every request in flight; they come back with the error "aborted". */

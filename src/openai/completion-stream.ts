@@ -1,8 +1,9 @@
 /** Timestamped bytes of a streamed answer to its events: decoded after the fact, tolerant of any server. */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { z } from "zod";
+import { EventTemplate } from "./event-template.ts";
 import { SseEvents } from "./sse-lines.ts";
 import type { TimedBody } from "./timed-body.ts";
+import { type TurnJob, Turns } from "./turns.ts";
 
 /** Why a request failed; `code` is one of `StreamErrorCode` or "http-STATUS". */
 export interface StreamError {
@@ -48,27 +49,85 @@ const eventSchema = z.looseObject({
 type StreamEvent = z.infer<typeof eventSchema>;
 type Choice = z.infer<typeof choiceSchema>;
 
-/** Events decoded before other sockets get a turn: about 0.1 ms of work. */
-const eventsPerTurn = 64;
+/** Events decoded before the clock is looked at. */
+const eventsPerStep = 16;
 
-/** Decodes a whole answer; other requests' bytes are stamped in between. */
-export async function decodeCompletionStream(body: TimedBody): Promise<DecodedStream> {
-  const decoder = new CompletionDecoder();
-  const events = new SseEvents(body.bytes);
-  const timeAt = body.times();
-  for (let count = 1; ; count++) {
-    const data = events.next();
-    if (data === undefined) return decoder.finish();
+/** One for all answers of this thread: their decoding takes turns with the reading of sockets. */
+const turns = new Turns();
+
+/**
+ * Decodes a whole answer between reads of other answers, and gives its memory back: the body is
+ * empty afterwards.
+ */
+export function decodeCompletionStream(body: TimedBody): Promise<DecodedStream> {
+  return new Promise((resolve) => turns.add(new DecodeJob(body, resolve)));
+}
+
+/** Most events differ from the one before in their text alone; others go through the JSON parser. */
+class DecodeJob implements TurnJob {
+  readonly bytes: number;
+  readonly #body: TimedBody;
+  readonly #bytes: Buffer;
+  readonly #events: SseEvents;
+  readonly #timeAt: (offset: number) => number;
+  readonly #decoder = new CompletionDecoder();
+  readonly #resolve: (decoded: DecodedStream) => void;
+  #template: EventTemplate | undefined;
+  #templatesLeft = 4;
+
+  constructor(body: TimedBody, resolve: (decoded: DecodedStream) => void) {
+    this.#body = body;
+    this.#bytes = body.bytes;
+    this.bytes = this.#bytes.length;
+    this.#events = new SseEvents(this.#bytes);
+    this.#timeAt = body.times();
+    this.#resolve = resolve;
+  }
+
+  step(): boolean {
+    for (let count = 0; count < eventsPerStep; count++) {
+      if (this.#takeAlike()) continue;
+      if (this.#takeParsed()) continue;
+      this.#resolve(this.#decoder.finish());
+      this.#body.release();
+      return true;
+    }
+    return false;
+  }
+
+  /** @returns whether the next event was one of the template's shape */
+  #takeAlike(): boolean {
+    if (this.#template === undefined) return false;
+    const end = this.#template.match(this.#bytes, this.#events.offset);
+    if (end < 0) return false;
+    const text = this.#template.textIn(this.#bytes);
+    if (text === undefined) return false;
+    this.#events.offset = end;
+    this.#decoder.addText(text, this.#timeAt(end - 1));
+    return true;
+  }
+
+  /** @returns whether there was an event */
+  #takeParsed(): boolean {
+    const start = this.#events.offset;
+    const data = this.#events.next();
+    if (data === undefined) return false;
     // An event's time is that of the bytes which completed it.
-    decoder.add(data, timeAt(events.endOffset));
-    if (count % eventsPerTurn === 0) await nextTurn();
+    const text = this.#decoder.add(data, this.#timeAt(this.#events.endOffset));
+    if (text !== undefined && this.#templatesLeft > 0) {
+      this.#templatesLeft--;
+      const raw = this.#bytes.subarray(start, this.#events.offset);
+      this.#template = EventTemplate.of(raw, text) ?? this.#template;
+    }
+    return true;
   }
 }
 
 /** The state of one answer's decoding. */
 class CompletionDecoder {
   readonly #eventTimesMs: number[] = [];
-  readonly #eventTokens: (number | undefined)[] = [];
+  /** Only of events that say how many. */
+  readonly #eventTokens: number[] = [];
   #text = "";
   #usage: StreamUsage | undefined;
   #finishReason: string | undefined;
@@ -76,10 +135,10 @@ class CompletionDecoder {
   #done = false;
 
   finish(): DecodedStream {
-    const counts = this.#eventTokens.filter((count) => count !== undefined);
+    const isCounted = this.#eventTokens.length === this.#eventTimesMs.length;
     return {
       eventTimesMs: this.#eventTimesMs,
-      eventTokens: counts.length === this.#eventTokens.length ? counts : undefined,
+      eventTokens: isCounted ? this.#eventTokens : undefined,
       usage: this.#usage,
       finishReason: this.#finishReason,
       text: this.#text,
@@ -101,10 +160,17 @@ class CompletionDecoder {
     return undefined;
   }
 
-  add(data: string, atMs: number): void {
+  /** An event that says nothing but its text. */
+  addText(text: string, atMs: number): void {
+    this.#eventTimesMs.push(atMs);
+    this.#text += text;
+  }
+
+  /** @returns the text of an event that says nothing else */
+  add(data: string, atMs: number): string | undefined {
     if (data === "[DONE]") {
       this.#done = true;
-      return;
+      return undefined;
     }
     const event = parseEvent(data);
     if (event === undefined) {
@@ -112,10 +178,11 @@ class CompletionDecoder {
         code: "malformed-stream",
         message: `event ${this.#eventTimesMs.length} is not a completion chunk: ${excerpt(data)}`,
       };
-      return;
+      return undefined;
     }
     if (event.error != null) this.#error ??= serverError(event.error);
     this.#onOutput(event, atMs);
+    return onlyTextOf(event);
   }
 
   #onOutput(event: StreamEvent, atMs: number): void {
@@ -134,12 +201,20 @@ class CompletionDecoder {
     this.#eventTimesMs.push(atMs);
     // Servers count a chunk's tokens by listing their ids, or by a running usage.
     const running = usage?.completion_tokens;
-    this.#eventTokens.push(
-      choice.token_ids?.length ?? (running == null ? undefined : running - before),
-    );
+    const count = choice.token_ids?.length ?? (running == null ? undefined : running - before);
+    if (count !== undefined) this.#eventTokens.push(count);
     this.#text += choice.text ?? choice.delta?.content ?? "";
     this.#finishReason = choice.finish_reason ?? this.#finishReason;
   }
+}
+
+function onlyTextOf({ choices, error, usage }: StreamEvent): string | undefined {
+  const choice = choices?.[0];
+  if (choice === undefined || choices?.length !== 1 || error != null || usage != null) {
+    return undefined;
+  }
+  if (choice.finish_reason != null || choice.token_ids != null) return undefined;
+  return choice.text ?? choice.delta?.content ?? undefined;
 }
 
 function parseEvent(data: string): StreamEvent | undefined {
@@ -164,7 +239,8 @@ function isPlainChunk(value: unknown): value is StreamEvent {
 }
 
 function isPlainChoice(choice: unknown): choice is Choice {
-  if (typeof choice !== "object" || choice === null || "token_ids" in choice) return false;
+  if (typeof choice !== "object" || choice === null) return false;
+  if ("token_ids" in choice && choice.token_ids !== null) return false;
   const hasText = "text" in choice && typeof choice.text === "string" && !("delta" in choice);
   const hasDelta = "delta" in choice && isPlainDelta(choice.delta) && !("text" in choice);
   if (!hasText && !hasDelta) return false;

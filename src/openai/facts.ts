@@ -19,6 +19,10 @@ export interface ServerFacts {
     readonly linearBitsPerWeight: number;
   };
   readonly kvCache: {
+    /** "bf16", or "fp8": E4M3 codes. */
+    readonly dtype: string;
+    /** Where that is fp8: "calibrated" by the checkpoint, or "ones". */
+    readonly scales: string | undefined;
     readonly bytes: number;
     readonly bytesPerToken: number;
     readonly blocks: number;

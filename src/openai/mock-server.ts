@@ -7,9 +7,12 @@ import { Answer, type MockFault } from "./mock/answer.ts";
 import { jsonAnswer, type MockHttpRequest, readRequests } from "./mock/connection.ts";
 import { Ticker } from "./mock/due-queue.ts";
 import { Frames } from "./mock/frames.ts";
+import { isPlainRequest, type MockRequest, promptTokensOf, requestSchema } from "./mock/request.ts";
 import { StatsRecorder } from "./mock/stats.ts";
+import { WriteLog } from "./mock/write-log.ts";
 
 export type { MockFault } from "./mock/answer.ts";
+export type { MockRequest } from "./mock/request.ts";
 export type { MockStats } from "./mock/stats.ts";
 
 export interface MockServerOptions {
@@ -40,23 +43,6 @@ export interface MockServer {
   /** Drops every connection and closes; idempotent. */
   readonly close: () => Promise<void>;
 }
-
-const requestSchema = z.looseObject({
-  model: z.string(),
-  prompt: z.union([z.string(), z.array(z.number())]).optional(),
-  messages: z
-    .array(
-      z.looseObject({
-        content: z.union([z.string(), z.array(z.looseObject({ text: z.string().optional() }))]),
-      }),
-    )
-    .optional(),
-  max_tokens: z.number().int().positive().nullish(),
-  max_completion_tokens: z.number().int().positive().nullish(),
-  stream: z.literal(true, { error: "the mock server only streams: send stream: true" }),
-  stream_options: z.looseObject({ include_usage: z.boolean().optional() }).nullish(),
-});
-export type MockRequest = z.infer<typeof requestSchema>;
 
 /** Starts listening on 127.0.0.1. @throws target-failed when the port is taken */
 export async function startMockServer(options: MockServerOptions): Promise<MockServer> {
@@ -101,6 +87,9 @@ function listen(server: Server, port: number): Promise<number> {
   });
 }
 
+/** Body of /mock/reset: of how many requests the times are kept. */
+const resetSchema = z.object({ keepTimesOf: z.number().int().nonnegative().optional() });
+
 class Mock {
   readonly requests: MockRequest[] = [];
   peakConcurrency = 0;
@@ -111,6 +100,7 @@ class Mock {
   readonly #stats = new StatsRecorder();
   readonly #ticker = new Ticker<Answer>((answer, nowMs) => this.#step(answer, nowMs));
   readonly #offsetMs = machineOffsetMs();
+  readonly #written = new WriteLog(this.#offsetMs);
 
   constructor(options: MockServerOptions) {
     this.#options = options;
@@ -129,15 +119,22 @@ class Mock {
     } else if (method === "GET" && path === "/mock/stats") {
       socket.write(jsonAnswer(200, this.#stats.read()));
     } else if (method === "POST" && path === "/mock/reset") {
+      const { keepTimesOf = 0 } = resetSchema.safeParse(parseJson(request.body)).data ?? {};
       this.#stats.reset();
+      this.#written.reset(keepTimesOf);
       socket.write(jsonAnswer(200, {}));
+    } else if (method === "GET" && path === "/mock/times") {
+      socket.write(jsonAnswer(200, this.#written.read()));
     } else if (path === "/v1/completions" || path === "/v1/chat/completions") {
       this.#complete(request, socket, path.includes("chat"));
     } else socket.write(errorAnswer(404, `no route ${method} ${path}`));
   }
 
   #complete({ body, arrivedMs }: MockHttpRequest, socket: Socket, chat: boolean): void {
-    const parsed = requestSchema.safeParse(parseJson(body));
+    const value = parseJson(body);
+    const parsed = isPlainRequest(value)
+      ? { success: true as const, data: value }
+      : requestSchema.safeParse(value);
     if (!parsed.success) {
       socket.write(errorAnswer(400, z.prettifyError(parsed.error)));
       return;
@@ -157,6 +154,7 @@ class Mock {
       maxTokens: request.max_completion_tokens ?? request.max_tokens ?? 16,
       promptTokens: promptTokensOf(request),
       includeUsage: request.stream_options?.include_usage === true,
+      onWritten: this.#written.open(keyOf(request)),
     });
     this.#ticker.schedule(answer);
   }
@@ -167,7 +165,7 @@ class Mock {
       return;
     }
     const isFirst = answer.sent === 0;
-    const goesOn = answer.step(nowMs, (lateMs) => this.#stats.event(lateMs));
+    const goesOn = answer.step(nowMs, this.#stats);
     if (isFirst && answer.sent > 0) {
       this.#stats.first(answer.arrivedMs + this.#offsetMs, nowMs + this.#offsetMs);
     }
@@ -187,13 +185,9 @@ class Mock {
   }
 }
 
-/** Token ids are counted; four characters of text count as a token. */
-function promptTokensOf(request: MockRequest): number {
-  if (Array.isArray(request.prompt)) return request.prompt.length;
-  const messages = request.messages?.map(({ content }) =>
-    typeof content === "string" ? content : content.map((part) => part.text ?? "").join(""),
-  );
-  return Math.ceil((request.prompt ?? messages?.join("\n") ?? "").length / 4);
+/** What a client can know a request by: see WriteLog. */
+function keyOf({ prompt }: MockRequest): number | undefined {
+  return typeof prompt === "string" ? undefined : prompt?.[0];
 }
 
 function parseJson(body: Buffer): unknown {

@@ -19,14 +19,18 @@ export class ResponseReader {
   #head = "";
   /** Of the chunk, or of the body. */
   #leftBytes = 0;
-  #sizeText = "";
+  /** Of the chunk whose size is being read; -1 before its first digit. */
+  #size = -1;
+  /** Behind the digits: an extension or white space. */
+  #isBehindSize = false;
+  #isTrailerLineEmpty = true;
 
   get isDone(): boolean {
     return this.#state === "done";
   }
 
   /** @throws Error when the bytes are not HTTP/1.1 */
-  feed(bytes: Uint8Array, length: number, nowMs: number): void {
+  feed(bytes: Buffer, length: number, nowMs: number): void {
     this.firstByteMs ??= nowMs;
     let at = 0;
     while (at < length && this.#state !== "done") at = this.#step(bytes, at, length, nowMs);
@@ -42,7 +46,7 @@ export class ResponseReader {
   }
 
   /** Takes what the state can take from `at` on, and says how far. */
-  #step(bytes: Uint8Array, at: number, length: number, nowMs: number): number {
+  #step(bytes: Buffer, at: number, length: number, nowMs: number): number {
     switch (this.#state) {
       case "head":
         return this.#takeHead(bytes, at, length);
@@ -61,7 +65,7 @@ export class ResponseReader {
     }
   }
 
-  #takeBody(bytes: Uint8Array, at: number, length: number, nowMs: number): number {
+  #takeBody(bytes: Buffer, at: number, length: number, nowMs: number): number {
     const end = Math.min(length, at + this.#leftBytes);
     this.body.append(bytes, at, end, nowMs);
     this.#leftBytes -= end - at;
@@ -69,19 +73,17 @@ export class ResponseReader {
     return end;
   }
 
-  /** Byte by byte: the head is short, and it may be cut anywhere. */
-  #takeHead(bytes: Uint8Array, at: number, length: number): number {
-    let end = at;
-    while (end < length) {
-      this.#head += String.fromCharCode(bytes[end++] ?? 0);
-      if (this.#head.endsWith("\r\n\r\n")) {
-        this.#readHead();
-        return end;
-      }
-    }
+  /** The head may be cut anywhere; what has come of it is kept as text. */
+  #takeHead(bytes: Buffer, at: number, length: number): number {
+    const before = this.#head.length;
+    this.#head += bytes.toString("latin1", at, Math.min(length, at + mostHeadBytes));
+    const end = this.#head.indexOf("\r\n\r\n", Math.max(0, before - 3));
     const isHttp = "HTTP/1.".startsWith(this.#head.slice(0, 7));
-    if (!isHttp || this.#head.length > mostHeadBytes) throw notHttp(this.#head);
-    return end;
+    if (!isHttp || (end < 0 && this.#head.length > mostHeadBytes)) throw notHttp(this.#head);
+    if (end < 0) return length;
+    this.#head = this.#head.slice(0, end + 4);
+    this.#readHead();
+    return at + end + 4 - before;
   }
 
   #readHead(): void {
@@ -107,32 +109,45 @@ export class ResponseReader {
     }
   }
 
-  #takeSize(bytes: Uint8Array, at: number, length: number): number {
+  #takeSize(bytes: Buffer, at: number, length: number): number {
     let end = at;
     while (end < length) {
       const byte = bytes[end++] ?? 0;
       if (byte === lf) {
-        this.#leftBytes = Number.parseInt(this.#sizeText, 16);
-        if (!(this.#leftBytes >= 0)) throw notHttp(`chunk size ${this.#sizeText}`);
-        this.#sizeText = "";
-        this.#state = this.#leftBytes === 0 ? "trailer" : "chunk";
+        if (this.#size < 0) throw notHttp("a chunk without a size");
+        this.#leftBytes = this.#size;
+        this.#state = this.#size === 0 ? "trailer" : "chunk";
+        this.#size = -1;
+        this.#isBehindSize = false;
         break;
       }
-      if (byte !== cr) this.#sizeText += String.fromCharCode(byte);
-      if (this.#sizeText.length > mostHeadBytes) throw notHttp("an endless chunk size");
+      if (!this.#isBehindSize) this.#takeDigit(byte);
     }
     return end;
   }
 
-  /** Lines after the last chunk, up to an empty one; `#sizeText` holds the line so far. */
-  #takeTrailer(bytes: Uint8Array, at: number): number {
+  #takeDigit(byte: number): void {
+    const digit = hexDigit(byte);
+    if (digit < 0) this.#isBehindSize = true;
+    else this.#size = Math.max(0, this.#size) * 16 + digit;
+    if (this.#size > Number.MAX_SAFE_INTEGER) throw notHttp("a chunk size beyond reason");
+  }
+
+  /** Lines after the last chunk, up to an empty one. */
+  #takeTrailer(bytes: Buffer, at: number): number {
     const byte = bytes[at] ?? 0;
     if (byte === lf) {
-      if (this.#sizeText === "") this.#state = "done";
-      this.#sizeText = "";
-    } else if (byte !== cr) this.#sizeText += "x";
+      if (this.#isTrailerLineEmpty) this.#state = "done";
+      this.#isTrailerLineEmpty = true;
+    } else if (byte !== cr) this.#isTrailerLineEmpty = false;
     return at + 1;
   }
+}
+
+function hexDigit(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
 function headerOf(head: string, name: string): string | undefined {

@@ -13,14 +13,15 @@ const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
  */
 export class SseEvents {
   readonly #bytes: Buffer;
-  #at: number;
+  /** Where the next event begins; move it behind an event that was read by other means. */
+  offset: number;
   #hasCr: boolean;
   /** Offset of the byte that completed the event given last. */
   endOffset = 0;
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
-    this.#at = bytes.subarray(0, 3).equals(byteOrderMark) ? 3 : 0;
+    this.offset = bytes.subarray(0, 3).equals(byteOrderMark) ? 3 : 0;
     // Nearly no server sends CR: looking once saves looking at each line.
     this.#hasCr = bytes.includes(cr);
   }
@@ -29,14 +30,14 @@ export class SseEvents {
   next(): string | undefined {
     let data: string | undefined;
     for (;;) {
-      const start = this.#at;
+      const start = this.offset;
       const end = this.#lineEnd(start);
       if (end < 0) return undefined;
       if (end > start) {
         const line = this.#dataOf(start, end);
         if (line !== undefined) data = data === undefined ? line : `${data}\n${line}`;
       } else if (data !== undefined) {
-        this.endOffset = this.#at - 1;
+        this.endOffset = this.offset - 1;
         return data;
       }
     }
@@ -47,11 +48,11 @@ export class SseEvents {
     const feed = this.#bytes.indexOf(lf, start);
     const carriage = this.#hasCr ? this.#bytes.indexOf(cr, start) : -1;
     if (carriage >= 0 && (feed < 0 || carriage < feed)) {
-      this.#at = carriage + (feed === carriage + 1 ? 2 : 1);
+      this.offset = carriage + (feed === carriage + 1 ? 2 : 1);
       return carriage;
     }
     if (feed < 0) return -1;
-    this.#at = feed + 1;
+    this.offset = feed + 1;
     return feed;
   }
 

@@ -84,7 +84,7 @@ export class StreamSocket {
     else this.#finish(error);
   }
 
-  #onBytes(bytes: Uint8Array, length: number): void {
+  #onBytes(bytes: Buffer, length: number): void {
     const nowMs = this.#clock.nowMs();
     this.lastActiveMs = nowMs;
     const request = this.#request;
@@ -136,7 +136,7 @@ function closedByServer(): Error {
 
 function open(
   { host, port, isTls }: Endpoint,
-  onBytes: (bytes: Uint8Array, length: number) => void,
+  onBytes: (bytes: Buffer, length: number) => void,
 ): Socket {
   if (isTls) {
     const socket = connectTls({ host, port, servername: host, ALPNProtocols: ["http/1.1"] });
@@ -148,8 +148,8 @@ function open(
     port,
     onread: {
       buffer: readBuffer,
-      callback: (length, bytes) => {
-        onBytes(bytes, length);
+      callback: (length) => {
+        onBytes(readBuffer, length);
         return true;
       },
     },

@@ -10,6 +10,7 @@ import { writeSafetensors } from "../checkpoint/writer.ts";
 import { bf16ToFloat } from "../formats/float16.ts";
 import type { FormatOptions } from "../formats/format.ts";
 import { formatByName } from "../formats/registry.ts";
+import { readKvScales } from "../model/kv-scales.ts";
 import { loadModel } from "../model/load.ts";
 import type { Model } from "../model/model.ts";
 import { blockModules } from "../model/tensor-names.ts";
@@ -41,6 +42,7 @@ function requestOf(
     layout,
     options,
     sequences: format.quantizer?.needsCalibration(options) ? sequences : undefined,
+    kvCacheScales: false,
     settings: { format: formatName, options },
     out: join(folder, out),
     seed: 0,
@@ -157,6 +159,38 @@ describe("a quantized checkpoint", () => {
     expect(Math.sqrt(error / power)).toBeLessThan(0.2);
     source.close();
     original.close();
+  });
+});
+
+describe("scales of an FP8 KV cache", () => {
+  it.each(["compressed-tensors", "fp8"])("are written in the %s layout, and used", async (name) => {
+    const options = { layout: name, granularity: name === "fp8" ? "tensor" : "channel" } as const;
+    const request = requestOf(fixture("qwen3"), "fp8", options, `kv-${name}`);
+    await quantizeModel({ ...request, sequences, kvCacheScales: true });
+    const { config } = resolveModel(request.out);
+    expect(config.quantization?.kv_cache_scheme).toEqual(request.layout.kvCache?.scheme);
+    const source = openCheckpoint(request.out);
+    const scales = readKvScales(source, config);
+    source.close();
+    // The largest key and value of the calibration tokens: neither nothing nor the whole range.
+    for (const scale of [...(scales?.keys ?? []), ...(scales?.values ?? [])]) {
+      expect(scale).toBeGreaterThan(1e-5);
+      expect(scale).toBeLessThan(1);
+    }
+    const load = (kvCacheDtype: "bf16" | "fp8") =>
+      loadModel({ spec: request.out, maxBatchTokens: 16, maxPositions: 32, kvCacheDtype });
+    const model = load("fp8");
+    expect(model.kvScalesCalibrated).toBe(true);
+    expect(load("bf16").kvBytesPerToken).toBe(2 * model.kvBytesPerToken);
+    expect(relativeError(logitsOf(model), logitsFrom(request.out))).toBeLessThan(0.1);
+  });
+
+  it("are refused where the layout has no place for them", async () => {
+    const awq = { layout: "autoawq", groupSize: 64 };
+    const request = requestOf(fixture("llama-tied"), "awq", awq, "kv-awq");
+    const made = quantizeModel({ ...request, kvCacheScales: true });
+    await expect(made).rejects.toThrow(/autoawq layout holds no scales of a KV cache/);
+    expect(existsSync(request.out)).toBe(false);
   });
 });
 

@@ -1,6 +1,7 @@
 /** Quantizes a checkpoint block by block: one block's weights in memory, a file a block, resumable. */
 import { setImmediate } from "node:timers/promises";
 import { assert, QuantlabError } from "../base/errors.ts";
+import type { QuantizationConfig } from "../checkpoint/model-config.ts";
 import { openCheckpoint } from "../checkpoint/open.ts";
 import type { ResolvedModel } from "../checkpoint/resolve.ts";
 import { readTensor, type TensorSource } from "../checkpoint/tensor-source.ts";
@@ -8,9 +9,10 @@ import type { TensorToWrite } from "../checkpoint/writer.ts";
 import type { QuantizedBlock } from "../formats/block.ts";
 import type { Format, FormatOptions, Layout } from "../formats/format.ts";
 import { bytesOf } from "../formats/tensors.ts";
-import { BlockRunner } from "../model/block-runner.ts";
+import { type BlockInputs, BlockRunner } from "../model/block-runner.ts";
 import { type DenseBlock, DenseReader } from "../model/dense-block.ts";
 import { DummySource } from "../model/dummy.ts";
+import { kvScaleNames, kvScaleOf } from "../model/kv-scales.ts";
 import { linearGroups } from "../model/quantize-block.ts";
 import { embeddingModule, headModule, tensorPlan } from "../model/tensor-names.ts";
 import { quantizedConfig } from "./config-json.ts";
@@ -23,6 +25,8 @@ export interface QuantizeRequest {
   readonly options: FormatOptions;
   /** Token ids of each calibration sequence; needed where the format's quantizer says so. */
   readonly sequences: readonly (readonly number[])[] | undefined;
+  /** Whether to write scales of an FP8 KV cache, from the calibration sequences. */
+  readonly kvCacheScales: boolean;
   /** Everything that decides the result, for the file beside the checkpoint and for resuming. */
   readonly settings: Readonly<Record<string, unknown>>;
   readonly out: string;
@@ -48,7 +52,8 @@ const restPart = "rest.safetensors";
  *   interrupted, after which the same call goes on
  */
 export async function quantizeModel(request: QuantizeRequest): Promise<QuantizeResult> {
-  const { model, layout, options, out, settings } = request;
+  const { model, layout, out, settings } = request;
+  if (request.kvCacheScales) requireKvCache(layout);
   if (model.config.quantization !== undefined) {
     throw new QuantlabError("checkpoint-mismatch", `${model.label} is quantized already`, {
       hint: "start from the BF16 checkpoint it was made from",
@@ -68,7 +73,7 @@ export async function quantizeModel(request: QuantizeRequest): Promise<QuantizeR
       const config = quantizedConfig(
         model.config,
         model.folder,
-        layout.configOf(options, ignored),
+        quantizationConfigOf(request, ignored),
         layout.modelDtype,
       );
       const report = { ...settings, layers: folder.notes().slice(1) };
@@ -82,6 +87,22 @@ export async function quantizeModel(request: QuantizeRequest): Promise<QuantizeR
   } finally {
     source.close();
   }
+}
+
+/** @throws usage where the layout has no place for scales of a KV cache */
+function quantizationConfigOf(
+  { layout, options, kvCacheScales }: QuantizeRequest,
+  ignored: readonly string[],
+): QuantizationConfig {
+  const config = layout.configOf(options, ignored);
+  return kvCacheScales ? { ...config, kv_cache_scheme: requireKvCache(layout).scheme } : config;
+}
+
+function requireKvCache({ name, kvCache }: Layout): NonNullable<Layout["kvCache"]> {
+  if (kvCache !== undefined) return kvCache;
+  throw new QuantlabError("usage", `the ${name} layout holds no scales of a KV cache`, {
+    hint: "fp8 checkpoints do: --format fp8 --kv-cache-dtype fp8",
+  });
 }
 
 const bytesOfSource = (source: TensorSource): number =>
@@ -122,7 +143,10 @@ async function quantizeLayers(
     const quantized = quantizeBlock(request, layer, () =>
       requireQuantizer(request.format).quantizeBlock(linearGroups(block, inputs), request.options),
     );
-    const tensors = layerTensors(request, source, block, quantized);
+    const tensors = [
+      ...layerTensors(request, source, block, quantized),
+      ...kvScaleTensors(request, layer, inputs),
+    ];
     folder.write(partOf(layer), tensors, quantized.choices);
   }
   onProgress(1, "writing");
@@ -168,6 +192,26 @@ function restTensors(source: TensorSource, model: ResolvedModel): TensorToWrite[
   return tensorPlan(model.config)
     .filter(({ name }) => !name.startsWith("model.layers."))
     .map(({ name }) => copied(source, name));
+}
+
+/** One scale of keys and one of values, where they are wanted. */
+function kvScaleTensors(
+  { layout, kvCacheScales }: QuantizeRequest,
+  layer: number,
+  inputs: BlockInputs | undefined,
+): TensorToWrite[] {
+  if (!kvCacheScales) return [];
+  assert(inputs !== undefined, "scales of a KV cache are calibrated");
+  const { scaleShape: shape } = requireKvCache(layout);
+  const names = kvScaleNames(layer);
+  const { key, value } = inputs.kvMaxima;
+  return [
+    { name: names.key, maximum: key },
+    { name: names.value, maximum: value },
+  ].map(({ name, maximum }) => {
+    const scale = Float32Array.of(kvScaleOf(maximum));
+    return { name, dtype: "F32", shape, read: () => bytesOf(scale) };
+  });
 }
 
 /** The block's matrices in the layout; norms and biases as they are, or as a search left them. */

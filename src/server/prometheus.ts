@@ -132,11 +132,18 @@ function addEngineMetrics(registry: Registry, host: EngineHost): void {
     "Time in steps of the engine",
     () => host.stats.stepMs / 1e3,
   );
-  const { limits } = host.facts;
+  const { limits, kvCacheDtype } = host.facts;
   new Gauge({
     name: "vllm:cache_config_info",
-    help: "The KV cache's shape, as labels",
-    labelNames: ["block_size", "num_gpu_blocks"],
+    help: "The KV cache's shape and dtype, as labels",
+    labelNames: ["block_size", "num_gpu_blocks", "cache_dtype"],
     registers: [registry],
-  }).set({ block_size: limits.blockSize, num_gpu_blocks: limits.blocks }, 1);
+  }).set(
+    {
+      block_size: limits.blockSize,
+      num_gpu_blocks: limits.blocks,
+      cache_dtype: kvCacheDtype,
+    },
+    1,
+  );
 }

@@ -26,7 +26,7 @@ export interface Service extends ServiceOptions {
 /** The answer of GET /quantlab/facts. */
 export function serverFacts(options: ServiceOptions): ServerFacts {
   const { facts, stats } = options.host;
-  const { limits, kvBytesPerToken } = facts;
+  const { limits, kvBytesPerToken, kvCacheDtype } = facts;
   return {
     version: options.version,
     pid: process.pid,
@@ -39,6 +39,9 @@ export function serverFacts(options: ServiceOptions): ServerFacts {
     maxNumSeqs: limits.maxNumSeqs,
     weights: facts.memory,
     kvCache: {
+      dtype: kvCacheDtype,
+      scales:
+        kvCacheDtype === "bf16" ? undefined : facts.kvScalesCalibrated ? "calibrated" : "ones",
       bytes: limits.blocks * limits.blockSize * kvBytesPerToken,
       bytesPerToken: kvBytesPerToken,
       blocks: limits.blocks,

@@ -21,7 +21,11 @@ const factsSchema = z.looseObject({
   threads: z.number(),
   trained: z.boolean(),
   weights: z.looseObject({ totalBytes: z.number(), linearBitsPerWeight: z.number() }),
-  kvCache: z.looseObject({ bytes: z.number(), bytesPerToken: z.number() }),
+  kvCache: z.looseObject({
+    bytes: z.number(),
+    bytesPerToken: z.number(),
+    dtype: z.string().optional(),
+  }),
   memory: z.looseObject({ peakResidentBytes: z.number() }),
 });
 
@@ -49,12 +53,13 @@ export const embedded: Target = {
 };
 
 function serveArguments(request: TargetRequest): string[] {
-  const { threads } = request;
+  const { threads, kvCacheDtype } = request;
   return [
     ...["serve", "--model", request.model, "--format", request.format],
     ...["--host", "127.0.0.1", "--port", "0", "--seed", String(request.seed)],
     ...["--max-model-len", String(request.maxModelLen)],
     ...["--max-num-seqs", String(request.maxNumSeqs)],
+    ...(kvCacheDtype === undefined ? [] : ["--kv-cache-dtype", kvCacheDtype]),
     ...(threads === undefined ? [] : ["--threads", String(threads)]),
     ...["--json", "--exit-with-parent"],
   ];
@@ -135,6 +140,7 @@ export function toTargetFacts(raw: unknown): TargetFacts {
     bitsPerWeight: facts.weights.linearBitsPerWeight,
     kvCacheBytes: facts.kvCache.bytes,
     kvBytesPerToken: facts.kvCache.bytesPerToken,
+    kvCacheDtype: facts.kvCache.dtype,
     peakMemoryBytes: facts.memory.peakResidentBytes,
     trained: facts.trained,
     raw: facts,

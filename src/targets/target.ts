@@ -1,5 +1,6 @@
 /** What answers HTTP: a server that is started for a format, asked for its facts, and stopped. */
 import { QuantlabError } from "../base/errors.ts";
+import type { KvCacheChoice } from "../checkpoint/kv-cache-dtype.ts";
 import type { GpuUsage } from "./gpu-usage.ts";
 import type { VllmOptions } from "./vllm/options.ts";
 
@@ -14,6 +15,8 @@ export interface TargetRequest {
   readonly kernel?: string | undefined;
   readonly maxModelLen: number;
   readonly maxNumSeqs: number;
+  /** What the KV cache stores; absent leaves it to the server. */
+  readonly kvCacheDtype?: KvCacheChoice | undefined;
   readonly threads: number | undefined;
   readonly seed: number;
   /** lab.yaml's `vllm`. */
@@ -34,6 +37,8 @@ export interface TargetFacts {
   readonly bitsPerWeight: number | undefined;
   readonly kvCacheBytes: number | undefined;
   readonly kvBytesPerToken: number | undefined;
+  /** "bf16", "fp8", or the server's own word for it. */
+  readonly kvCacheDtype?: string | undefined;
   readonly peakMemoryBytes: number | undefined;
   readonly trained: boolean | undefined;
   /** The server's own answer, whole. */

@@ -26,6 +26,8 @@ export class ContextModel implements Model {
     linearBitsPerWeight: 16,
   };
   readonly maxBatchTokens: number;
+  readonly kvCacheDtype = "bf16";
+  readonly kvScalesCalibrated = false;
   readonly kvBytesPerToken = 8;
   closed = false;
   /** Token and position by slot; the pair must be what the block table promises. */

@@ -37,6 +37,8 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
     format: model.format,
     trained: model.trained,
     memory: model.memory,
+    kvCacheDtype: model.kvCacheDtype,
+    kvScalesCalibrated: model.kvScalesCalibrated,
     kvBytesPerToken: model.kvBytesPerToken,
     limits,
     loadMs: 1,

@@ -1,7 +1,7 @@
 /** Writes FP8 matrices: as compressed-tensors does, and as vLLM's own "fp8" method reads them. */
 import { assert, QuantlabError } from "../../base/errors.ts";
 import type { TensorToWrite } from "../../checkpoint/writer.ts";
-import { compressedConfig, compressedTensors } from "../compressed-tensors.ts";
+import { compressedConfig, compressedTensors, staticKvCacheScheme } from "../compressed-tensors.ts";
 import type { CanonicalMatrix, FormatOptions, Layout } from "../format.ts";
 import { bytesOf } from "../tensors.ts";
 import { blockSize, vllmFp8 } from "./config.ts";
@@ -80,6 +80,7 @@ function activationArguments(options: FormatOptions): Readonly<Record<string, un
 /** compressed-tensors "float-quantized": every granularity. */
 const floatQuantized: Layout = {
   name: compressedTensors,
+  kvCache: { scheme: staticKvCacheScheme, scaleShape: [1] },
   configOf: (options, ignored) =>
     compressedConfig(
       "float-quantized",
@@ -93,6 +94,7 @@ const floatQuantized: Layout = {
 /** vLLM's own: a scale a tensor, or `weight_scale_inv` a block. */
 const vllm: Layout = {
   name: vllmFp8,
+  kvCache: { scheme: "static", scaleShape: [] },
   configOf(options, ignored) {
     const shared = { quant_method: vllmFp8, ignored_layers: [...ignored] };
     if (options.granularity !== "block") {

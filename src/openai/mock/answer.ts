@@ -29,6 +29,13 @@ export interface AnswerPlan {
   readonly promptTokens: number;
   readonly includeUsage: boolean;
   readonly fault: MockFault | undefined;
+  /** Called with when each event is written. */
+  readonly onWritten: ((atMs: number) => void) | undefined;
+}
+
+/** Told of each event how late it is. */
+export interface LatenessSink {
+  event(lateMs: number): void;
 }
 
 /** Chunks written in one go where a stream is behind its schedule, so that others have their turn. */
@@ -40,13 +47,14 @@ export class Answer implements Due {
   readonly #socket: Socket;
   readonly #frames: Frames;
   #sent = 0;
+  /** Bytes that leave with the next ones: a burst of requests is not answered by a burst of heads. */
+  #unsent: Buffer | undefined = eventStreamHead;
 
   constructor(socket: Socket, frames: Frames, plan: AnswerPlan) {
     this.#socket = socket;
     this.#frames = frames;
     this.#plan = plan;
     this.dueMs = this.#nextDueMs();
-    socket.write(eventStreamHead);
   }
 
   get isClosed(): boolean {
@@ -68,14 +76,11 @@ export class Answer implements Due {
     return true;
   }
 
-  /**
-   * Writes what is due.
-   * @param onEvent called with how late each event is
-   * @returns whether the answer goes on
-   */
-  step(nowMs: number, onEvent: (lateMs: number) => void): boolean {
+  /** Writes what is due. @returns whether the answer goes on */
+  step(nowMs: number, lateness: LatenessSink): boolean {
+    const { fault, maxTokens, tokensPerChunk, onWritten } = this.#plan;
     const chunks: Buffer[] = [];
-    const total = this.#plan.fault?.kind === "no-output" ? 0 : this.#plan.maxTokens;
+    const total = fault?.kind === "no-output" ? 0 : maxTokens;
     while (chunks.length < mostChunksAtOnce) {
       const failure = this.#failure();
       if (failure !== undefined) {
@@ -83,21 +88,27 @@ export class Answer implements Due {
         return false;
       }
       if (this.#sent >= total || this.#isShort()) {
-        this.#socket.write(Buffer.concat([...chunks, this.#ending()]));
+        this.#write([...chunks, this.#ending()]);
         return false;
       }
       if (this.dueMs > nowMs) break;
-      const count = Math.min(this.#plan.tokensPerChunk, total - this.#sent);
-      const isLast = this.#sent + count === this.#plan.maxTokens;
+      const count = Math.min(tokensPerChunk, total - this.#sent);
+      const isLast = this.#sent + count === maxTokens;
       chunks.push(this.#frames.tokens(this.#sent, count, isLast));
-      onEvent(nowMs - this.dueMs);
+      lateness.event(nowMs - this.dueMs);
+      onWritten?.(nowMs);
       this.#sent += count;
       this.dueMs = this.#nextDueMs();
     }
-    if (chunks.length > 0) {
-      this.#socket.write(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
-    }
+    if (chunks.length > 0) this.#write(chunks);
     return true;
+  }
+
+  #write(chunks: readonly Buffer[], callback?: () => void): void {
+    const only = chunks.length === 1 && this.#unsent === undefined ? chunks[0] : undefined;
+    const all = this.#unsent === undefined ? chunks : [this.#unsent, ...chunks];
+    this.#unsent = undefined;
+    this.#socket.write(only ?? Buffer.concat(all), callback);
   }
 
   /** A chunk leaves when its last token is due, so lateness does not add up. */
@@ -122,17 +133,16 @@ export class Answer implements Due {
   }
 
   #fail(kind: StreamFailure, chunks: readonly Buffer[]): void {
-    const write = (...more: readonly Buffer[]) => Buffer.concat([...chunks, ...more]);
-    if (kind === "stall") this.#socket.write(write());
+    if (kind === "stall") this.#write(chunks);
     else if (kind === "reset") {
       // Destroyed only once the tokens before it have left, so that they are seen.
-      this.#socket.write(write(chunkOf(": \n\n")), () => this.#socket.destroy());
-    } else if (kind === "cut") this.#socket.write(write(lastChunk));
+      this.#write([...chunks, chunkOf(": \n\n")], () => this.#socket.destroy());
+    } else if (kind === "cut") this.#write([...chunks, lastChunk]);
     else if (kind === "malformed") {
-      this.#socket.write(write(chunkOf('data: {"choices": [{"text"\n\n'), lastChunk));
+      this.#write([...chunks, chunkOf('data: {"choices": [{"text"\n\n'), lastChunk]);
     } else {
       const error = { message: "the engine is gone", type: "server_error" };
-      this.#socket.write(write(this.#frames.event({ error }), lastChunk));
+      this.#write([...chunks, this.#frames.event({ error }), lastChunk]);
     }
   }
 

@@ -42,14 +42,34 @@ function takeRequest(
 ): { request: MockHttpRequest; rest: Buffer } | "unreadable" | undefined {
   const end = bytes.indexOf(headEnd);
   if (end < 0) return undefined;
-  const head = bytes.toString("latin1", 0, end);
-  const [, method = "", path = ""] = /^(\S+) ([^\s?]*)/.exec(head) ?? [];
-  if (/^transfer-encoding:/im.test(head)) return "unreadable";
-  const length = Number(/^content-length:\s*(\d+)/im.exec(head)?.[1] ?? 0);
+  const { method, path, length } = readHead(bytes.toString("latin1", 0, end));
+  if (length === undefined) return "unreadable";
   const start = end + headEnd.length;
   if (bytes.length < start + length) return undefined;
   const body = bytes.subarray(start, start + length);
   return { request: { method, path, body, arrivedMs }, rest: bytes.subarray(start + length) };
+}
+
+interface Head {
+  readonly method: string;
+  readonly path: string;
+  /** undefined where the length is not told beforehand. */
+  readonly length: number | undefined;
+}
+
+/** A client sends the same few heads again and again. */
+const knownHeads = new Map<string, Head>();
+const mostKnownHeads = 100;
+
+function readHead(text: string): Head {
+  const known = knownHeads.get(text);
+  if (known !== undefined) return known;
+  const [, method = "", path = ""] = /^(\S+) ([^\s?]*)/.exec(text) ?? [];
+  const isUntold = /^transfer-encoding:/im.test(text);
+  const length = Number(/^content-length:\s*(\d+)/im.exec(text)?.[1] ?? 0);
+  const head = { method, path, length: isUntold ? undefined : length };
+  if (knownHeads.size < mostKnownHeads) knownHeads.set(text, head);
+  return head;
 }
 
 /** The head of a streamed answer. */

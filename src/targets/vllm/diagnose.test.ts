@@ -34,7 +34,7 @@ describe("diagnose", () => {
       return `${message} | ${advice} | ${retry}`;
     };
     expect(text("context-too-long")).toBe(
-      "the KV cache has room for 57824 tokens, a sequence may be 131072 long | set maxModelLen: 57824 in lab.yaml, or vllm.extraArgs: {kv-cache-dtype: fp8} | after-change",
+      "the KV cache has room for 57824 tokens, a sequence may be 131072 long | set maxModelLen: 57824 in lab.yaml, or kvCacheDtype: fp8 | after-change",
     );
     expect(text("capability-too-low")).toBe(
       "modelopt_fp4 needs a GPU of capability 10.0, this one has 8.0 | measure this format on a newer GPU; the cell is impossible here | never",

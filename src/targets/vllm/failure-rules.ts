@@ -78,7 +78,7 @@ export const failureRules: readonly FailureRule[] = [
       /To serve at least one request with the model.{0,3} max seq len \((\d+)\)[\s\S]*?estimated maximum model length is (\d+)/,
     seen: "0.8 to 0.32",
     message: "the KV cache has room for $2 tokens, a sequence may be $1 long",
-    advice: "set maxModelLen: $2 in lab.yaml, or vllm.extraArgs: {kv-cache-dtype: fp8}",
+    advice: "set maxModelLen: $2 in lab.yaml, or kvCacheDtype: fp8",
     retry: "after-change",
   },
   {

@@ -2,6 +2,7 @@
  * Flags of `vllm serve`, with the versions that know them: data, so that a new version is a new row.
  * Every setting that has a default is stated, since defaults moved between versions.
  */
+import type { KvCacheChoice } from "../../checkpoint/kv-cache-dtype.ts";
 import type { VersionRange, VllmVersion } from "./version.ts";
 import { isInRange } from "./version.ts";
 
@@ -12,6 +13,7 @@ export interface FlagInput {
   readonly dtype: string;
   readonly maxModelLen: number;
   readonly maxNumSeqs: number;
+  readonly kvCacheDtype: KvCacheChoice | undefined;
   readonly seed: number;
   readonly quantization: string | undefined;
   readonly hasDummyWeights: boolean;
@@ -72,6 +74,12 @@ export const flagRows: readonly FlagRow[] = [
     since: "0.6.6",
     value: () => "vllm",
     why: "the model's own sampling defaults would apply",
+  },
+  {
+    flag: "kv-cache-dtype",
+    // Its "auto" is the model's dtype, which --dtype states.
+    value: (x) => (x.kvCacheDtype === "bf16" ? "auto" : x.kvCacheDtype),
+    why: "the run's, where it says one",
   },
   { flag: "seed", value: (x) => x.seed, why: "the run's" },
   {

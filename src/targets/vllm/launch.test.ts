@@ -53,6 +53,21 @@ describe("versions", () => {
 });
 
 describe("launchArguments", () => {
+  it("hands on the KV cache's dtype, and sizes a CPU's cache for it", () => {
+    const shape = shapeConfig("llama-3.1-8b");
+    const of = (kvCacheDtype: TargetRequest["kvCacheDtype"]) => {
+      const { model } = input("0.13.0");
+      const asked = { request: { ...request, kvCacheDtype }, model: { ...model, config: shape } };
+      const whole = input("0.13.0", { ...asked, isCpu: true });
+      const words = launchArguments(whole);
+      const at = words.indexOf("--kv-cache-dtype");
+      return [at < 0 ? undefined : words[at + 1], launchEnvironment(whole).VLLM_CPU_KVCACHE_SPACE];
+    };
+    expect(of(undefined)).toEqual([undefined, "16"]);
+    expect(of("bf16")).toEqual(["auto", "16"]);
+    expect(of("fp8")).toEqual(["fp8", "8"]);
+  });
+
   it("states what has a default, and leaves out what a version does not know", () => {
     const old = launchArguments(input("0.9.2"));
     expect(old.slice(0, 2)).toEqual(["serve", "/models/m"]);

@@ -1,4 +1,5 @@
 /** The whole command and environment of one `vllm serve`, from what the lab wants and what is here. */
+import { kvBytesPerElement, kvCacheDtypeOf } from "../../checkpoint/kv-cache-dtype.ts";
 import type { TargetRequest } from "../target.ts";
 import { extraArguments, flagArguments, flagRows } from "./flags.ts";
 import type { VllmModel } from "./model-files.ts";
@@ -53,6 +54,7 @@ export function launchArguments(input: LaunchInput): string[] {
         dtype: options.dtype ?? quantization.dtype,
         maxModelLen: request.maxModelLen,
         maxNumSeqs: request.maxNumSeqs,
+        kvCacheDtype: request.kvCacheDtype,
         seed: request.seed,
         quantization: quantization.flag,
         hasDummyWeights: model.hasDummyWeights,
@@ -89,8 +91,11 @@ export function launchEnvironment(input: LaunchInput): Record<string, string> {
 }
 
 function cpuEnvironment(request: TargetRequest, { config }: VllmModel): Record<string, string> {
+  const bytesPerElement = kvBytesPerElement[kvCacheDtypeOf(request.kvCacheDtype)];
   const bytesPerToken =
-    config === undefined ? undefined : 2 * config.layers * config.kvHeads * config.headDim * 2;
+    config === undefined
+      ? undefined
+      : 2 * config.layers * config.kvHeads * config.headDim * bytesPerElement;
   const cacheGib =
     bytesPerToken === undefined
       ? unknownCacheGib
