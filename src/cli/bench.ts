@@ -1,5 +1,6 @@
 /** `quantlab bench`: measurements of a server, and of what it is made of, each a subcommand. */
 import { Command } from "commander";
+import { benchAttentionCommand } from "./bench-attention.ts";
 import { benchClientErrorCommand } from "./bench-client-error.ts";
 import { benchKernelsCommand } from "./bench-kernels.ts";
 import { benchLatencyCommand } from "./bench-latency.ts";
@@ -13,5 +14,6 @@ export function benchCommand(): Command {
     .addCommand(benchLatencyCommand())
     .addCommand(benchServingCommand())
     .addCommand(benchKernelsCommand())
+    .addCommand(benchAttentionCommand())
     .addCommand(benchClientErrorCommand());
 }

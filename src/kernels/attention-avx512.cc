@@ -1,5 +1,5 @@
-// The inner loops of attention with AVX-512: BF16 dot products for scores, FP32 sums of values; codes are
-// decoded in registers.
+// The inner loops of attention with AVX-512: BF16 dot products for scores and for sums of values; codes
+// are decoded in registers.
 #include "attention-tile.h"
 
 #if defined(__x86_64__)
@@ -103,48 +103,71 @@ QUANTLAB_AVX512 void score(const QueryRows& queries, const TileOf<typename Lines
   }
 }
 
-// `Vectors` lines of a pair of keys, side by side, times the pair's weights; `Both` of the keys exist.
-template <std::size_t Rows, std::size_t Vectors, bool Both>
-QUANTLAB_AVX512 inline void addLines(const __m512i (&lines)[Vectors], const float* weights,
-                                     __m512 (&sums)[Rows][Vectors]) {
-  const __m512i oddHalf = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
-#pragma GCC unroll 4
-  for (std::size_t v = 0; v < Vectors; v++) {
-    const __m512 even = _mm512_castsi512_ps(_mm512_slli_epi32(lines[v], 16));
-#pragma GCC unroll 4
-    for (std::size_t row = 0; row < Rows; row++)
-      sums[row][v] = _mm512_fmadd_ps(_mm512_set1_ps(weights[row * kTileKeys]), even, sums[row][v]);
-    if constexpr (Both) {
-      const __m512 odd = _mm512_castsi512_ps(_mm512_and_si512(lines[v], oddHalf));
-#pragma GCC unroll 4
-      for (std::size_t row = 0; row < Rows; row++)
-        sums[row][v] =
-            _mm512_fmadd_ps(_mm512_set1_ps(weights[row * kTileKeys + 1]), odd, sums[row][v]);
-    }
+// A tile's weights as BF16 pairs, which they hold exactly: pairs[row * kTileKeys / 2 + p].
+struct WeightPairs {
+  alignas(64) std::uint32_t pairs[kTileRows * kTileKeys / 2];
+};
+
+QUANTLAB_AVX512 void packWeights(const float* weights, std::size_t rows, WeightPairs* packed) {
+  for (std::size_t at = 0; at < rows * kTileKeys; at += 32) {
+    const __m512bh both =
+        _mm512_cvtne2ps_pbh(_mm512_loadu_ps(weights + at + 16), _mm512_loadu_ps(weights + at));
+    _mm512_store_si512(packed->pairs + at / 2, (__m512i)both);
   }
 }
 
-// Two pairs of keys, of which `count` keys exist (1 to 4).
+// `Vectors` lines of a pair of keys, side by side, times the pair's weights.
+template <std::size_t Rows, std::size_t Vectors>
+QUANTLAB_AVX512 inline void addLines(const __m512i (&lines)[Vectors], const std::uint32_t* pairs,
+                                     __m512 (&sums)[Rows][Vectors]) {
+#pragma GCC unroll 4
+  for (std::size_t row = 0; row < Rows; row++) {
+    const __m512i weights = _mm512_set1_epi32(static_cast<int>(pairs[row * kTileKeys / 2]));
+#pragma GCC unroll 4
+    for (std::size_t v = 0; v < Vectors; v++)
+      sums[row][v] = _mm512_dpbf16_ps(sums[row][v], (__m512bh)weights, (__m512bh)lines[v]);
+  }
+}
+
+// Two pairs of keys.
 template <std::size_t Rows, std::size_t Vectors, typename Lines>
 QUANTLAB_AVX512 inline void addQuad(const Lines& lines, const typename Lines::Element* at,
-                                    std::size_t count, const float* weights,
-                                    __m512 (&sums)[Rows][Vectors]) {
+                                    const std::uint32_t* pairs, __m512 (&sums)[Rows][Vectors]) {
   constexpr std::size_t kColumns = KvCache::kLinePairs / 2 * Lines::kElements;
   __m512i first[Vectors];
   __m512i second[Vectors];
 #pragma GCC unroll 4
   for (std::size_t v = 0; v < Vectors; v++) lines.load(at + v * kColumns, &first[v], &second[v]);
-  if (count == 1) return addLines<Rows, Vectors, false>(first, weights, sums);
-  addLines<Rows, Vectors, true>(first, weights, sums);
-  if (count == 2) return;
-  if (count == 3) return addLines<Rows, Vectors, false>(second, weights + 2, sums);
-  addLines<Rows, Vectors, true>(second, weights + 2, sums);
+  addLines<Rows, Vectors>(first, pairs, sums);
+  addLines<Rows, Vectors>(second, pairs + 1, sums);
+}
+
+// The same where only `count` of the four keys exist: what lies in the others' place may be NaN.
+template <std::size_t Rows, std::size_t Vectors, typename Lines>
+QUANTLAB_AVX512 inline void addSome(const Lines& lines, const typename Lines::Element* at,
+                                    std::size_t count, const std::uint32_t* pairs,
+                                    __m512 (&sums)[Rows][Vectors]) {
+  constexpr std::size_t kColumns = KvCache::kLinePairs / 2 * Lines::kElements;
+  const auto maskOf = [count](std::size_t key) {
+    return static_cast<__mmask32>(count > key + 1   ? 0xffffffffu
+                                  : count == key + 1 ? 0x55555555u
+                                                     : 0u);
+  };
+  __m512i first[Vectors];
+  __m512i second[Vectors];
+  for (std::size_t v = 0; v < Vectors; v++) {
+    lines.load(at + v * kColumns, &first[v], &second[v]);
+    first[v] = _mm512_maskz_mov_epi16(maskOf(0), first[v]);
+    second[v] = _mm512_maskz_mov_epi16(maskOf(2), second[v]);
+  }
+  addLines<Rows, Vectors>(first, pairs, sums);
+  addLines<Rows, Vectors>(second, pairs + 1, sums);
 }
 
 template <std::size_t Rows, std::size_t Vectors, typename Lines>
-QUANTLAB_AVX512 void accumulateRows(const float* weights, const float* factors, std::size_t columns,
-                                    std::size_t first, const TileOf<typename Lines::Element>& tile,
-                                    float* sums) {
+QUANTLAB_AVX512 void accumulateRows(const std::uint32_t* pairs, const float* factors,
+                                    std::size_t columns, std::size_t first,
+                                    const TileOf<typename Lines::Element>& tile, float* sums) {
   const Lines lines;
   __m512 local[Rows][Vectors];
 #pragma GCC unroll 4
@@ -155,12 +178,12 @@ QUANTLAB_AVX512 void accumulateRows(const float* weights, const float* factors, 
                                     _mm512_set1_ps(factors[row]));
   for (std::size_t j = 0; j < tile.groups; j++) {
     const auto* at = tile.values[j] + first / 16 * (KvCache::kLinePairs / 2) * Lines::kElements;
-    const float* weight = weights + 16 * j;
+    const std::uint32_t* weights = pairs + 8 * j;
     std::size_t key = 0;
-    for (; key + 4 <= tile.counts[j]; key += 4, at += Lines::kElements)
-      addQuad<Rows, Vectors, Lines>(lines, at, 4, weight + key, local);
+    for (; key + 4 <= tile.counts[j]; key += 4, at += Lines::kElements, weights += 2)
+      addQuad<Rows, Vectors, Lines>(lines, at, weights, local);
     if (key < tile.counts[j])
-      addQuad<Rows, Vectors, Lines>(lines, at, tile.counts[j] - key, weight + key, local);
+      addSome<Rows, Vectors, Lines>(lines, at, tile.counts[j] - key, weights, local);
   }
 #pragma GCC unroll 4
   for (std::size_t row = 0; row < Rows; row++)
@@ -170,11 +193,11 @@ QUANTLAB_AVX512 void accumulateRows(const float* weights, const float* factors, 
 }
 
 template <std::size_t Vectors, typename Lines>
-QUANTLAB_AVX512 void accumulateColumns(const float* weights, const float* factors, std::size_t rows,
-                                       std::size_t columns, std::size_t first,
+QUANTLAB_AVX512 void accumulateColumns(const WeightPairs& packed, const float* factors,
+                                       std::size_t rows, std::size_t columns, std::size_t first,
                                        const TileOf<typename Lines::Element>& tile, float* sums) {
   for (std::size_t row = 0; row < rows; row += 4) {
-    const float* weight = weights + row * kTileKeys;
+    const std::uint32_t* weight = packed.pairs + row * kTileKeys / 2;
     const float* factor = factors + row;
     float* sum = sums + row * columns;
     switch (rows - row) {
@@ -190,11 +213,13 @@ template <typename Lines>
 QUANTLAB_AVX512 void accumulate(const float* weights, const float* factors, std::size_t rows,
                                 std::size_t columns, const TileOf<typename Lines::Element>& tile,
                                 float* sums) {
+  WeightPairs packed;
+  packWeights(weights, rows, &packed);
   std::size_t first = 0;
   for (; first + 64 <= columns; first += 64)
-    accumulateColumns<4, Lines>(weights, factors, rows, columns, first, tile, sums);
+    accumulateColumns<4, Lines>(packed, factors, rows, columns, first, tile, sums);
   for (; first < columns; first += 16)
-    accumulateColumns<1, Lines>(weights, factors, rows, columns, first, tile, sums);
+    accumulateColumns<1, Lines>(packed, factors, rows, columns, first, tile, sums);
 }
 
 QUANTLAB_AVX512 void widen(const std::uint8_t* codes, std::size_t count, bf16* lines) {
@@ -207,7 +232,8 @@ const TileLoops avx512TileLoops{{score<StoredLines>, accumulate<StoredLines>},
                                 {score<CodedLines>, accumulate<CodedLines>},
                                 widen,
                                 nullptr,
-                                nullptr};
+                                nullptr,
+                                true};
 
 }  // namespace quantlab
 #endif

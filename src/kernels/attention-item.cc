@@ -11,9 +11,9 @@ namespace quantlab {
 namespace {
 
 // Weights of one row of a tile from its scores: exp(scale * score - maximum) where the row may look,
-// 0 elsewhere; updates the row's running maximum and sum. Returns the factor for what was summed.
-QUANTLAB_BODY float softenRowBody(float* scores, const int* visible, float scale, float* maximum,
-                                  float* sum) {
+// 0 elsewhere, as BF16 numbers if `rounds`; updates the row's running maximum and sum. Returns the factor for what was summed.
+QUANTLAB_BODY float softenRowBody(float* scores, const int* visible, float scale, bool rounds,
+                                  float* maximum, float* sum) {
   float lanes[16];
   for (std::size_t lane = 0; lane < 16; lane++) lanes[lane] = *maximum;
   for (std::size_t j = 0; j < kTileGroups; j++) {
@@ -33,7 +33,8 @@ QUANTLAB_BODY float softenRowBody(float* scores, const int* visible, float scale
   float total[16] = {};
   for (std::size_t j = 0; j < kTileGroups; j++) {
     for (std::size_t lane = 0; lane < 16; lane++) {
-      const float weight = exponential(scores[16 * j + lane] - shift);
+      const float exact = exponential(scores[16 * j + lane] - shift);
+      const float weight = rounds ? bf16ToFloat(floatToBf16(exact)) : exact;
       scores[16 * j + lane] = weight;
       total[lane] += weight;
     }
@@ -46,8 +47,9 @@ QUANTLAB_BODY float softenRowBody(float* scores, const int* visible, float scale
 }
 
 QUANTLAB_VARIANTS(float, softenRow,
-                  (float* scores, const int* visible, float scale, float* maximum, float* sum),
-                  (scores, visible, scale, maximum, sum));
+                  (float* scores, const int* visible, float scale, bool rounds, float* maximum,
+                   float* sum),
+                  (scores, visible, scale, rounds, maximum, sum));
 
 template <typename Element>
 TileOf<Element> tileAt(const Problem& problem, const Item& item, std::size_t firstGroup,
@@ -185,8 +187,8 @@ void runTiles(const Problem& problem, const Item& item, std::size_t firstGroup,
         visible[j] = limit <= tile.starts[j]
                          ? 0
                          : static_cast<int>(std::min(tile.counts[j], limit - tile.starts[j]));
-      factors[row] = softenRow(scores + row * kTileKeys, visible, scale, &state.maxima[row],
-                               &state.totals[row]);
+      factors[row] = softenRow(scores + row * kTileKeys, visible, scale, loops.roundsWeights,
+                               &state.maxima[row], &state.totals[row]);
     }
     reader.accumulate(scores, factors, cache.valueColumns(), tile, state.sums);
   }

@@ -40,7 +40,8 @@ struct TileProducts {
   // scores[row * kTileKeys + 16 * j + lane] = query . key; lanes beyond counts are garbage, codes are
   // taken without their scale.
   void (*score)(const QueryRows& queries, const TileOf<Element>& tile, float* scores);
-  // sums[row * columns + d] = sums * factors[row] + sum over keys of weights[row * kTileKeys + k] * v[k][d].
+  // sums[row * columns + d] = sums * factors[row] + sum over keys of weights[row * kTileKeys + k] * v[k][d];
+  // weights of keys beyond counts are 0.
   void (*accumulate)(const float* weights, const float* factors, std::size_t rows,
                      std::size_t columns, const TileOf<Element>& tile, float* sums);
 };
@@ -54,6 +55,9 @@ struct TileLoops {
   // Called by each thread around its use of the loops; null where nothing is to be done.
   void (*begin)();
   void (*end)();
+  // Whether accumulate takes its weights as BF16 numbers: they are rounded before they are summed, so
+  // that what is divided by is the sum of what was multiplied.
+  bool roundsWeights = false;
 };
 
 extern const TileLoops portableTileLoops;
