@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { systemClock } from "../base/clock.ts";
 import { describeError } from "../base/errors.ts";
+import { JsonLinesWriter } from "../base/json-lines.ts";
 import { significant } from "../base/units.ts";
 import {
   type ClientErrorFigures,
@@ -21,6 +22,10 @@ interface ClientErrorFlags {
   readonly outputLen: number;
   readonly rounds: number;
   readonly trials: number;
+  readonly workers: number;
+  readonly busyPoll: boolean;
+  readonly chunksPerWrite: number;
+  readonly saveLevels?: string;
   readonly vllm?: string;
   readonly json: boolean;
 }
@@ -57,6 +62,10 @@ export function benchClientErrorCommand(): Command {
       4,
     )
     .option("--trials <n>", "times the whole is repeated", positiveInteger, 1)
+    .option("--workers <n>", "threads of the client", positiveInteger, 1)
+    .option("--busy-poll", "the client never sleeps: costs it a core of its own", false)
+    .option("--chunks-per-write <n>", "events that the server writes together", positiveInteger, 1)
+    .option("--save-levels <file>", "each level as a JSON line, as soon as it is done")
     .option("--vllm <path>", "also measure this vllm executable's `bench serve`")
     .option("--json", "one machine-readable object on stdout", false)
     .addHelpText("after", notes)
@@ -66,12 +75,12 @@ export function benchClientErrorCommand(): Command {
 async function runClientError(flags: ClientErrorFlags): Promise<void> {
   const known = { ttftMs: flags.ttftMs, itlMs: flags.itlMs, outputTokens: flags.outputLen };
   const version = flags.vllm === undefined ? undefined : await vllmVersion(flags.vllm);
+  const writer =
+    flags.saveLevels === undefined ? undefined : await JsonLinesWriter.open(flags.saveLevels, "w");
   const progress = new Progress();
   const mock = await startMockProcess([
-    "--ttft-ms",
-    String(known.ttftMs),
-    "--itl-ms",
-    String(known.itlMs),
+    ...["--ttft-ms", String(known.ttftMs), "--itl-ms", String(known.itlMs)],
+    ...["--chunks-per-write", String(flags.chunksPerWrite)],
   ]);
   const levels: Level[] = [];
   try {
@@ -79,12 +88,15 @@ async function runClientError(flags: ClientErrorFlags): Promise<void> {
     for (let trial = 1; trial <= flags.trials; trial++) {
       for (const concurrency of flags.concurrency) {
         progress.event(`trial ${trial}, ${concurrency} streams`);
-        levels.push(await measureLevel(flags, known, mock.baseUrl, concurrency, trial));
+        const level = await measureLevel(flags, known, mock.baseUrl, concurrency, trial);
+        levels.push(level);
+        await writer?.append(level);
       }
     }
   } finally {
     mock.stop();
     progress.end();
+    await writer?.close();
   }
   const result = { known, vllmVersion: version ?? null, levels };
   process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : render(levels, known, version));
@@ -106,8 +118,9 @@ async function measureLevel(
   trial: number,
 ): Promise<Level> {
   const requests = Math.max(fewestRequests, flags.rounds * concurrency);
+  const { workers, busyPoll } = flags;
   const ours = await measureClientError({
-    ...{ baseUrl, concurrency, requests, known, clock: systemClock },
+    ...{ baseUrl, concurrency, requests, known, workers, busyPoll, clock: systemClock },
   });
   if (flags.vllm === undefined) return { trial, ours, vllm: undefined };
   const line = JSON.stringify({ prompt: "one two three", output_tokens: known.outputTokens });
@@ -138,7 +151,8 @@ function render(
     title: `error of the client in ms; known: TTFT ${known.ttftMs}, ITL ${known.itlMs}, ${known.outputTokens} tokens`,
     header: [
       ...["streams", "TTFT error mean", "of it: to server", "server late", "to client"],
-      ...["ITL mean", "ITL p99", "server's p99 lateness", "failed"],
+      ...["ITL mean", "ITL p99", "server's p99 lateness", "p99 of write to stamp"],
+      ...["ITL p99 against the writes", "failed"],
     ],
     rows: levels.map(({ ours }) => [
       String(ours.concurrency),
@@ -149,6 +163,8 @@ function render(
       ms(ours.itlMs.mean),
       ms(ours.itlMs.p99),
       ms(ours.serverLateMs.p99),
+      ours.stampDelayMs === undefined ? "-" : ms(ours.stampDelayMs.p99),
+      ours.itlErrorMs === undefined ? "-" : `+${ms(ours.itlErrorMs.p99)}`,
       String(ours.failed),
     ]),
   });

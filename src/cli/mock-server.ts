@@ -9,6 +9,7 @@ interface MockFlags {
   readonly itlMs: number;
   readonly jitterMs: number;
   readonly tokensPerChunk: number;
+  readonly chunksPerWrite: number;
   readonly listTokenIds: boolean;
   readonly fault?: (typeof faultNames)[number];
   readonly faultAfter: number;
@@ -45,6 +46,7 @@ export function mockServerCommand(): Command {
     .option("--itl-ms <ms>", "between tokens", milliseconds, 10)
     .option("--jitter-ms <ms>", "each event leaves up to so much later, at random", milliseconds, 0)
     .option("--tokens-per-chunk <n>", "tokens in each event", positiveInteger, 1)
+    .option("--chunks-per-write <n>", "events that leave together", positiveInteger, 1)
     .option("--list-token-ids", "each event lists its token ids, as vLLM does on request", false)
     .addOption(new Option("--fault <kind>", "what goes wrong with answers").choices(faultNames))
     .option("--fault-after <n>", "tokens before a fault in mid-stream", wholeNumber, 2)

@@ -7,6 +7,7 @@ import { describe } from "../metrics/quantile.ts";
 import type { RequestRecord } from "../metrics/record.ts";
 import { getJson, postJson } from "../openai/client.ts";
 import { type LoadResult, runLoad } from "./generator.ts";
+import { runLoadInWorkers } from "./parallel.ts";
 import { activityBetween, type MachineActivity, readMachineCounters } from "./machine-activity.ts";
 import { freeze } from "./manifest.ts";
 import type { RequestManifest } from "./request.ts";
@@ -16,6 +17,12 @@ export interface KnownLatency {
   readonly ttftMs: number;
   readonly itlMs: number;
   readonly outputTokens: number;
+}
+
+interface Spread {
+  readonly mean: number;
+  readonly p99: number;
+  readonly max: number;
 }
 
 /** One level of concurrency. */
@@ -34,9 +41,13 @@ export interface ClientErrorFigures {
     /** From the server's write to the client's stamp: the wire, and the client's event loop. */
     readonly toClient: number;
   };
-  readonly itlMs: { readonly mean: number; readonly p99: number; readonly max: number };
+  readonly itlMs: Spread;
+  /** From the server's write of each event to the client's stamp of it; undefined if not kept. */
+  readonly stampDelayMs: Spread | undefined;
+  /** Each gap that the client read minus the gap between the server's two writes. */
+  readonly itlErrorMs: Spread | undefined;
   /** By which the mock server wrote its events late: not the client's error. */
-  readonly serverLateMs: { readonly mean: number; readonly p99: number; readonly max: number };
+  readonly serverLateMs: Spread;
   readonly events: number;
   readonly eventsPerSecond: number;
   readonly clientCpuUsPerEvent: number;
@@ -53,6 +64,9 @@ const statsSchema = z.object({
   lateMs: z.object({ mean: z.number(), p99: z.number(), max: z.number() }),
   cpuMs: z.number(),
 });
+
+/** By request index: when each event was written, machine ms. */
+const writtenSchema = z.record(z.string(), z.array(z.number()));
 
 /** Requests of a few token ids each, for a closed loop. */
 export function selfCheckRequests(count: number, outputTokens: number): RequestManifest {
@@ -72,35 +86,43 @@ export interface SelfCheckOptions {
   readonly concurrency: number;
   readonly requests: number;
   readonly known: KnownLatency;
+  /** Threads of the client; 1 is the thread that asks. */
   readonly workers?: number | undefined;
+  readonly busyPoll?: boolean | undefined;
   readonly clock: Clock;
 }
 
+/** Of more events the server keeps no times: an answer with them all would fill memory. */
+const mostKeptEvents = 1_000_000;
+
 /** Measures one level: a closed loop, as many requests in flight as `concurrency` says. */
 export async function measureClientError(options: SelfCheckOptions): Promise<ClientErrorFigures> {
-  const { baseUrl, concurrency, requests, known, clock } = options;
+  const { baseUrl, concurrency, requests, known, workers = 1 } = options;
   const manifest = selfCheckRequests(requests, known.outputTokens);
-  await postJson(baseUrl, "/mock/reset", {});
+  const keepsTimes = requests * known.outputTokens <= mostKeptEvents;
+  await postJson(baseUrl, "/mock/reset", { keepTimesOf: keepsTimes ? requests : 0 });
   const gc = watchGc();
   const before = readMachineCounters();
   const cpu = process.cpuUsage();
-  const run = await runLoad({
-    baseUrl,
+  const load = {
+    ...options,
     modelName: "mock",
     manifest,
-    mode: { kind: "closed", concurrency },
+    mode: { kind: "closed", concurrency } as const,
     ignoreEos: true,
-    clock,
-  });
+  };
+  const run = await (workers > 1 ? runLoadInWorkers(load, workers) : runLoad(load));
   const { user, system } = process.cpuUsage(cpu);
   const machine = activityBetween(before, readMachineCounters());
   const stats = statsSchema.parse(await getJson(baseUrl, "/mock/stats"));
+  const written = writtenSchema.parse(await getJson(baseUrl, "/mock/times"));
   const events = run.records.reduce((sum, record) => sum + record.tokenTimesMs.length, 0);
   return {
     concurrency,
     requests,
     failed: run.records.filter((record) => record.error !== undefined).length,
     ...latencyErrors(run, known, stats),
+    ...eventErrors(run, written),
     serverLateMs: stats.lateMs,
     events,
     eventsPerSecond: (events / run.durationMs) * 1e3,
@@ -128,11 +150,33 @@ function latencyErrors(run: LoadResult, known: KnownLatency, stats: z.infer<type
       server: writtenMs - arrivedMs - known.ttftMs,
       toClient: meanOf((record) => record.tokenTimesMs[0] ?? 0) - writtenMs,
     },
-    itlMs: {
-      mean: gaps?.mean ?? Number.NaN,
-      p99: gaps?.p99 ?? Number.NaN,
-      max: gaps?.max ?? Number.NaN,
-    },
+    itlMs: spreadOf(gaps),
+  };
+}
+
+function spreadOf(found: ReturnType<typeof describe>): Spread {
+  const { mean = Number.NaN, p99 = Number.NaN, max = Number.NaN } = found ?? {};
+  return { mean, p99, max };
+}
+
+/** What is the client's alone, event by event: both sides stamp by the machine's clock. */
+function eventErrors(run: LoadResult, written: z.infer<typeof writtenSchema>) {
+  const zeroMs = run.originMs + machineOffsetMs();
+  const delays: number[] = [];
+  const gapErrors: number[] = [];
+  for (const { index, tokenTimesMs, error } of run.records) {
+    const writes = written[index];
+    if (error !== undefined || writes?.length !== tokenTimesMs.length) continue;
+    const late = tokenTimesMs.map((atMs, i) => zeroMs + atMs - (writes[i] ?? Number.NaN));
+    for (const [i, delay] of late.entries()) {
+      delays.push(delay);
+      if (i > 0) gapErrors.push(delay - (late[i - 1] ?? Number.NaN));
+    }
+  }
+  if (delays.length === 0) return { stampDelayMs: undefined, itlErrorMs: undefined };
+  return {
+    stampDelayMs: spreadOf(describe(delays)),
+    itlErrorMs: spreadOf(describe(gapErrors)),
   };
 }
 

@@ -71,8 +71,8 @@ export function splitCell(manifest: RequestManifest, mode: LoadMode, workers: nu
 }
 
 function taskOf(options: LoadOptions, part: Part): WorkerTask {
-  const { baseUrl, modelName, ignoreEos, apiKey, keepText, stallTimeoutMs } = options;
-  return { baseUrl, modelName, ignoreEos, apiKey, keepText, stallTimeoutMs, ...part };
+  const { baseUrl, modelName, ignoreEos, apiKey, keepText, stallTimeoutMs, busyPoll } = options;
+  return { baseUrl, modelName, ignoreEos, apiKey, keepText, stallTimeoutMs, busyPoll, ...part };
 }
 
 /** One worker thread. */

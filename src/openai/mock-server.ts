@@ -25,6 +25,8 @@ export interface MockServerOptions {
   /** 0 picks a free one. */
   readonly port?: number | undefined;
   readonly tokensPerChunk?: number | undefined;
+  /** Events that leave in one write, when the last of them is due; default 1. */
+  readonly chunksPerWrite?: number | undefined;
   /** Whether each chunk lists its token ids, as vLLM does on request. */
   readonly listTokenIds?: boolean | undefined;
   readonly model?: string | undefined;
@@ -148,9 +150,10 @@ class Mock {
     }
     this.#open++;
     this.peakConcurrency = Math.max(this.peakConcurrency, this.#open);
-    const { ttftMs, itlMs, jitterMs = 0, tokensPerChunk = 1 } = this.#options;
+    const { ttftMs, itlMs, jitterMs = 0 } = this.#options;
+    const { tokensPerChunk = 1, chunksPerWrite = 1 } = this.#options;
     const answer = new Answer(socket, this.#framesOf(request.model, chat), {
-      ...{ arrivedMs, ttftMs, itlMs, jitterMs, tokensPerChunk, fault },
+      ...{ arrivedMs, ttftMs, itlMs, jitterMs, tokensPerChunk, chunksPerWrite, fault },
       maxTokens: request.max_completion_tokens ?? request.max_tokens ?? 16,
       promptTokens: promptTokensOf(request),
       includeUsage: request.stream_options?.include_usage === true,

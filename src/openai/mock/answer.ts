@@ -26,6 +26,8 @@ export interface AnswerPlan {
   readonly jitterMs: number;
   readonly maxTokens: number;
   readonly tokensPerChunk: number;
+  /** Chunks that leave together, when the last of them is due. */
+  readonly chunksPerWrite: number;
   readonly promptTokens: number;
   readonly includeUsage: boolean;
   readonly fault: MockFault | undefined;
@@ -78,7 +80,7 @@ export class Answer implements Due {
 
   /** Writes what is due. @returns whether the answer goes on */
   step(nowMs: number, lateness: LatenessSink): boolean {
-    const { fault, maxTokens, tokensPerChunk, onWritten } = this.#plan;
+    const { fault, maxTokens, tokensPerChunk, chunksPerWrite, onWritten } = this.#plan;
     const chunks: Buffer[] = [];
     const total = fault?.kind === "no-output" ? 0 : maxTokens;
     while (chunks.length < mostChunksAtOnce) {
@@ -91,14 +93,14 @@ export class Answer implements Due {
         this.#write([...chunks, this.#ending()]);
         return false;
       }
-      if (this.dueMs > nowMs) break;
+      if (chunks.length % chunksPerWrite === 0 && this.dueMs > nowMs) break;
       const count = Math.min(tokensPerChunk, total - this.#sent);
       const isLast = this.#sent + count === maxTokens;
       chunks.push(this.#frames.tokens(this.#sent, count, isLast));
       lateness.event(nowMs - this.dueMs);
       onWritten?.(nowMs);
       this.#sent += count;
-      this.dueMs = this.#nextDueMs();
+      if (chunks.length % chunksPerWrite === 0) this.dueMs = this.#nextDueMs();
     }
     if (chunks.length > 0) this.#write(chunks);
     return true;
@@ -111,10 +113,11 @@ export class Answer implements Due {
     this.#socket.write(only ?? Buffer.concat(all), callback);
   }
 
-  /** A chunk leaves when its last token is due, so lateness does not add up. */
+  /** Chunks leave when the last of their tokens is due, so lateness does not add up. */
   #nextDueMs(): number {
-    const { arrivedMs, ttftMs, itlMs, jitterMs, maxTokens, tokensPerChunk } = this.#plan;
-    const last = Math.min(this.#sent + tokensPerChunk, maxTokens) - 1;
+    const { arrivedMs, ttftMs, itlMs, jitterMs, maxTokens } = this.#plan;
+    const { tokensPerChunk, chunksPerWrite } = this.#plan;
+    const last = Math.min(this.#sent + tokensPerChunk * chunksPerWrite, maxTokens) - 1;
     const jitter = jitterMs === 0 ? 0 : Math.random() * jitterMs;
     return arrivedMs + ttftMs + Math.max(0, last) * itlMs + jitter;
   }
