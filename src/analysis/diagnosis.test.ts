@@ -143,6 +143,25 @@ describe("traps", () => {
     expect(found?.evidence).toContain("awq/serving/rate-1/0");
   });
 
+  it("lays the difference between two rows of one format on their kernels", () => {
+    const rows = [
+      row("bf16", "bf16", (b) => 9 + b),
+      row("awq", "awq", (b) => 5 + b),
+      row("awq-plain", "awq", (b) => 15 + b),
+    ];
+    const run = [
+      ["awq", "avx512"],
+      ["awq-plain", "plain, avx512"],
+    ].reduce(
+      (changed, [label, kernel]) =>
+        withCell(changed, `${label}/serving/rate-inf`, facts({ kernel })),
+      syntheticRun({ rows }),
+    );
+    const found = trapFindings(run).find(({ id }) => id === "trap/slow-kernel/awq-plain");
+    expect(found?.claim).toMatch(/their kernels differ \(plain, avx512; avx512\)/);
+    expect(ids(run)).not.toContain("trap/slow-kernel/awq");
+  });
+
   it("finds weights that were saved and given to the cache", () => {
     const run = withCell(syntheticRun(), "awq/memory/loaded", ({ figures }) => ({
       figures: { ...figures, peakResidentBytes: 0.52e9, kvCacheBytes: 0.2e9 },

@@ -91,14 +91,52 @@ const forcedKernel: Trap = (run) => {
     const worst = loaded.toSorted((a, b) => b.found - a.found)[0];
     if (alone === undefined || worst === undefined) return [];
     if (alone > 1.1 || worst.found < collapse) return [];
-    const kernel = cellsOf(run, label)
-      .map((cell) => factsOf(cell).kernel)
-      .find((name) => name);
+    const kernel = kernelOfRow(run, label);
     const claim = `${label} takes ${asText(alone)} times the time of ${reference} alone, but ${asText(worst.found)} times under load (ITL, ${settingTitle(worst.setting)}). That is the mark of a kernel that unpacks the weights again for every few rows${kernel === undefined ? "" : ` (here: ${kernel})`}, not of the format: on vLLM, --quantization awq forces such a kernel; leave the flag out, or measure awq_marlin beside it.`;
     const evidence = [label, reference].flatMap((row) => evidenceOf(run, row, worst.place));
     return [trapFinding(`forced-kernel/${label}`, claim, evidence)];
   });
 };
+
+/** Where kernels of one format are held against each other: alone, then under load. */
+function kernelPlaces(run: Run): readonly FigurePlace[] {
+  const loads = settingsOf(run, "serving").map((setting) => ({
+    experiment: "serving",
+    setting,
+    figure: "itlMsMedian",
+  }));
+  return [{ experiment: "latency", setting: "batch-1", figure: "msPerTokenMedian" }, ...loads];
+}
+
+const kernelOfRow = (run: Run, label: string): string | undefined =>
+  cellsOf(run, label)
+    .map((cell) => factsOf(cell).kernel)
+    .find((name) => name);
+
+/** Two rows of one format and different kernels: what differs between them is not the format. */
+const slowKernel: Trap = (run) =>
+  rowsOf(run).flatMap((label) => {
+    const format = formatOf(run, label);
+    const own = kernelOfRow(run, label);
+    if (format === undefined || own === undefined) return [];
+    return rowsOf(run).flatMap((other) => {
+      const theirs = kernelOfRow(run, other);
+      if (other === label || formatOf(run, other) !== format) return [];
+      if (theirs === undefined || theirs === own) return [];
+      const found = kernelPlaces(run).flatMap((place) => {
+        const value = ratio(run, label, other, place);
+        return value === undefined ? [] : [{ place, value }];
+      });
+      const worst = found.toSorted((a, b) => b.value - a.value)[0];
+      if (worst === undefined || worst.value < collapse) return [];
+      const times = found
+        .map(({ place, value }) => `${asText(value)} times ${settingTitle(place.setting)}`)
+        .join(", ");
+      const claim = `${label} and ${other} are both ${format}; their kernels differ (${own}; ${theirs}). A token of ${label} takes ${times}. That price is the kernel's, not the format's.`;
+      const evidence = [label, other].flatMap((row) => evidenceOf(run, row, worst.place));
+      return [trapFinding(`slow-kernel/${label}`, claim, evidence)];
+    });
+  });
 
 function ratio(run: Run, a: string, b: string, place: FigurePlace): number | undefined {
   const [x, y] = [figureOf(run, a, place), figureOf(run, b, place)];
@@ -197,6 +235,7 @@ const noMemorySaved: Trap = (run) => {
 
 const traps: readonly Trap[] = [
   forcedKernel,
+  slowKernel,
   weightOnlyFp8,
   prefixCache,
   preemptions,

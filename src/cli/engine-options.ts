@@ -13,6 +13,7 @@ import { positiveInteger, wholeNumber } from "./option-values.ts";
 export interface EngineFlags {
   readonly model: string;
   readonly format?: string;
+  readonly kernel?: string;
   readonly maxModelLen?: number;
   readonly maxNumSeqs: number;
   readonly maxNumBatchedTokens?: number;
@@ -30,6 +31,7 @@ export function addEngineFlags(command: Command): Command {
   return command
     .option("--model <model>", "dummy:SHAPE, bundled, or a checkpoint's folder", model)
     .option("--format <name>", `one of ${names} (default: the checkpoint's own)`)
+    .addOption(kernelOption())
     .option("--max-model-len <n>", "prompt and answer tokens together", positiveInteger)
     .option("--max-num-seqs <n>", "sequences in one step", positiveInteger, maxNumSeqs)
     .option(
@@ -47,6 +49,14 @@ export function addEngineFlags(command: Command): Command {
     .option("--seed <n>", "of dummy weights and of sampling", wholeNumber, seed);
 }
 
+/** The flag of every command that multiplies by weights of ours. */
+export function kernelOption(): Option {
+  return new Option(
+    "--kernel <name>",
+    "a second kernel of the format; plain (awq) dequantizes the whole matrix first, as old kernels did",
+  );
+}
+
 /** The flag of every command that has a KV cache of ours. */
 export function kvCacheDtypeOption(): Option {
   return new Option(
@@ -59,6 +69,7 @@ export function engineOptionsOf(flags: EngineFlags): EngineOptions {
   return {
     model: flags.model,
     format: flags.format,
+    kernel: flags.kernel,
     maxModelLen: flags.maxModelLen,
     maxNumSeqs: flags.maxNumSeqs,
     // Each running sequence takes one token of a step.

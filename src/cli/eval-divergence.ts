@@ -105,14 +105,14 @@ async function measureRow(
 ): Promise<DivergenceRow> {
   const startMs = performance.now();
   const maxTokens = Math.max(...windows.windows.map((window) => window.length));
-  const load = ({ model, format, label }: ModelRow, kvCache: KvCacheChoice | undefined) =>
+  const load = ({ model, format, label, kernel }: ModelRow, kvCache: KvCacheChoice | undefined) =>
     loadLogits(
       model,
       format,
       maxTokens,
       (fraction) =>
         progress.bar({ fraction: fraction / 4, leftMs: undefined, text: `${label}: loading` }),
-      kvCacheDtypeOf(kvCache),
+      { kvCacheDtype: kvCacheDtypeOf(kvCache), kernel },
     );
   const base = load(reference, undefined);
   const other = load(row, flags.kvCacheDtype);

@@ -55,12 +55,14 @@ export function evalRows(flags: EvalServerFlags): EvalRow[] {
 }
 
 function endpointRow(flags: EvalServerFlags, baseUrl: string): EvalRow {
-  const { model, formats, checkpoints, kvCacheDtype } = flags;
-  const other = [model, formats, checkpoints, kvCacheDtype].some((flag) => flag !== undefined);
+  const { model, formats, checkpoints, kvCacheDtype, kernel } = flags;
+  const other = [model, formats, checkpoints, kvCacheDtype, kernel].some(
+    (flag) => flag !== undefined,
+  );
   if (other) {
     throw new QuantlabError(
       "usage",
-      "--base-url cannot be given with --model, --formats, --checkpoints or --kv-cache-dtype",
+      "--base-url cannot be given with --model, --formats, --checkpoints, --kernel or --kv-cache-dtype",
       { hint: "a running server has its model already; --model-name chooses among several" },
     );
   }
@@ -78,11 +80,15 @@ function endpointRow(flags: EvalServerFlags, baseUrl: string): EvalRow {
 function embeddedRows(flags: EvalServerFlags): EvalRow[] {
   const { maxPositions } = resolveModel(flags.model ?? defaultEvalModel).config;
   const maxModelLen = flags.maxModelLen ?? Math.min(maxPositions, longestContext);
-  return modelRows(flags, ["bf16"]).map(({ label, model, format }) => ({
+  return modelRows(flags, ["bf16"]).map(({ label, model, format, kernel }) => ({
     label,
     format,
     start: (onProgress, signal) =>
-      embedded.start({ ...baseRequest(flags), maxModelLen, model, format }, onProgress, signal),
+      embedded.start(
+        { ...baseRequest(flags), maxModelLen, model, format, kernel },
+        onProgress,
+        signal,
+      ),
   }));
 }
 

@@ -15,3 +15,12 @@ it("reads the lab for an H100 and the cluster", () => {
   expect(Object.keys(slurm.gpuTypes)).toEqual(["h100", "h200", "a100", "l40s"]);
   expect(settingsOf(slurm, "h200")).toMatchObject({ time: "01:00:00", account: "mylab" });
 });
+
+it("reads the lab of AWQ's two kernels", () => {
+  const config = completeConfig(readLabFile(example("lab-awq-kernels.yaml")), "m");
+  expect(config.formats.map(({ label, kernel }) => [label, kernel])).toEqual([
+    ["bf16", undefined],
+    ["awq", undefined],
+    ["awq-plain", "plain"],
+  ]);
+});

@@ -215,5 +215,8 @@ function formatTable(reports: readonly FormatReport[]): string {
   const refused = reports.flatMap(({ format, refused: reason }) =>
     reason === undefined ? [] : [`not in ${format}: ${reason}\n`],
   );
-  return `${table}${refused.join("")}`;
+  const kernels = formats.flatMap(({ name, otherKernels = [] }) =>
+    otherKernels.map((kernel) => `${name} has a second kernel: --kernel ${kernel}\n`),
+  );
+  return `${table}${refused.join("")}${kernels.join("")}`;
 }

@@ -19,14 +19,14 @@ export function loadLogits(
   format: string,
   maxTokens: number,
   onProgress: (fraction: number, text: string) => void,
-  kvCacheDtype?: KvCacheDtype,
+  choices: { kvCacheDtype?: KvCacheDtype | undefined; kernel?: string | undefined } = {},
 ): LoadedLogits {
   const model = loadModel({
     spec,
     format,
     maxBatchTokens: chunkTokens,
     maxPositions: maxTokens,
-    kvCacheDtype,
+    ...choices,
     onProgress,
   });
   model.allocateKvCache(Math.ceil(maxTokens / blockSize), blockSize);

@@ -135,7 +135,7 @@ function describeServer(facts: ServerFacts): string[] {
   const { weights, kvCache, memory } = facts;
   const cached = kvCache.blocks * kvCache.blockSize;
   return [
-    `serving ${facts.model} in ${facts.format}, loaded in ${formatDuration(facts.loadMs)}${facts.trained ? "" : " (random weights: its answers mean nothing)"}`,
+    `serving ${facts.model} in ${facts.format}${facts.kernel === undefined ? "" : ` (kernel ${facts.kernel})`}, loaded in ${formatDuration(facts.loadMs)}${facts.trained ? "" : " (random weights: its answers mean nothing)"}`,
     `  weights   ${formatBytes(weights.totalBytes)}, ${significant(weights.linearBitsPerWeight, 4)} bits per weight in the linears`,
     `  KV cache  ${formatBytes(kvCache.bytes)} for ${cached} tokens in ${kvCache.dtype}${kvCache.scales === undefined ? "" : ` (scales: ${kvCache.scales})`}, ${formatBytes(kvCache.bytesPerToken)} each`,
     `  limits    ${facts.maxModelLen} tokens a sequence, ${facts.maxNumSeqs} sequences a step`,

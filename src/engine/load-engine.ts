@@ -15,6 +15,8 @@ export interface EngineOptions {
   readonly model: string;
   /** undefined takes the checkpoint's own. */
   readonly format: string | undefined;
+  /** A second kernel of the format, for example awq's "plain"; undefined takes its first. */
+  readonly kernel?: string | undefined;
   /** undefined takes the model's, at most `defaultMaxModelLen`. */
   readonly maxModelLen: number | undefined;
   readonly maxNumSeqs: number;
@@ -34,6 +36,8 @@ export interface EngineOptions {
 /** What is known of an engine once its model is loaded; plain data. */
 export interface EngineFacts {
   readonly format: string;
+  /** undefined is the format's first. */
+  readonly kernel?: string | undefined;
   readonly trained: boolean;
   readonly memory: ModelMemory;
   readonly kvCacheDtype: KvCacheDtype;
@@ -88,6 +92,7 @@ export function loadEngine(
   const model = loadModel({
     spec: options.model,
     format: options.format,
+    kernel: options.kernel,
     maxBatchTokens: maxNumBatchedTokens,
     maxPositions: maxModelLen,
     kvCacheDtype: options.kvCacheDtype,
@@ -114,6 +119,7 @@ function buildEngine(
   const engine = new Engine(model, all, options.seed, clock, options);
   const facts: EngineFacts = {
     format: model.format,
+    kernel: options.kernel,
     trained: model.trained,
     memory: model.memory,
     kvCacheDtype: model.kvCacheDtype,

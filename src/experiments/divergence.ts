@@ -42,7 +42,7 @@ export const divergence: Experiment = {
     const startedWallMs = context.clock.wallMs();
     const startMs = context.clock.nowMs();
     context.onProgress(0, "both models over the same text");
-    const text = await runQuantlab(argumentsOf(context), context.signal);
+    const text = await runQuantlab(argumentsOf(context, cell.key.format), context.signal);
     const parsed = outputSchema.safeParse(JSON.parse(text));
     const summary = parsed.data?.rows[0]?.summary;
     if (summary === undefined) {
@@ -79,7 +79,8 @@ function predictMs(tokens: number, cost: CostModel | undefined): number {
   return cost === undefined ? 0 : bootMs + 2 * cost.prefillMs(tokens);
 }
 
-function argumentsOf({ config, served, folder }: CellContext): string[] {
+function argumentsOf({ config, served, folder }: CellContext, label: string): string[] {
+  const kernel = config.formats.find((entry) => entry.label === label)?.kernel;
   const { tokens, window } = settingsOf(config);
   const reference = config.formats[0]?.format ?? served.format;
   const row = served.isReadyCheckpoint
@@ -89,6 +90,7 @@ function argumentsOf({ config, served, folder }: CellContext): string[] {
     ...["eval", "divergence", "--json", "--model", accuracyModel(config) ?? config.model],
     ...["--reference", reference, ...row],
     ...["--tokens", String(tokens), "--window", String(window), "--output-path", folder],
+    ...(kernel === undefined ? [] : ["--kernel", kernel]),
     ...(config.kvCacheDtype === undefined ? [] : ["--kv-cache-dtype", config.kvCacheDtype]),
     ...(config.threads === undefined ? [] : ["--threads", String(config.threads)]),
   ];

@@ -145,8 +145,11 @@ describe("preflight", () => {
     expect(await failures({ experiments: { serving } })).toEqual(["data set"]);
     const accuracy = { task: "gsm8k", path: "no/test.jsonl", numFewshot: 0, limit: 5 };
     expect(await failures({ experiments: { accuracy } })).toEqual(["questions"]);
-    const formats = [{ label: "a", format: "awq", kernel: "plain" }];
-    expect(await failures({ formats })).toEqual(["format a"]);
+    const plain = (format: string) => ({ label: format, format, kernel: "plain" });
+    expect(await failures({ formats: [plain("awq")] })).toEqual([]);
+    expect(await failures({ formats: [plain("fp8")] })).toEqual(["format fp8"]);
+    const marlin = { label: "a", format: "awq", kernel: "marlin" };
+    expect(await failures({ formats: [marlin] })).toEqual(["format a"]);
     const checks = await check({
       target: "vllm",
       maxModelLen: 4096,

@@ -7,7 +7,7 @@ import { dirname, resolve } from "node:path";
 import { QuantlabError } from "../base/errors.ts";
 import { formatBytes, significant } from "../base/units.ts";
 import { resolveModel } from "../checkpoint/resolve.ts";
-import { formatByName } from "../formats/registry.ts";
+import { formatByName, kernelOf } from "../formats/registry.ts";
 import type { Machine } from "../results/run.ts";
 import { createTarget } from "../targets/registry.ts";
 import { limitedCount, readProblems } from "../eval/gsm8k/dataset.ts";
@@ -130,20 +130,16 @@ function checkModel({ config, model }: Plan): Check {
 function checkFormat(entry: LabConfig["formats"][number], config: LabConfig, plan: Plan): Check {
   return guarded(`format ${entry.label}`, () => {
     const format = formatByName(entry.format);
-    if (entry.kernel !== undefined && config.target === "embedded") {
-      throw new QuantlabError(
-        "format-unsupported",
-        `the embedded engine has one kernel for each format, not "${entry.kernel}"`,
-        { hint: "leave `kernel` out" },
-      );
-    }
+    const isOurs = config.target === "embedded";
+    const kernel = isOurs ? kernelOf(format, entry.kernel) : undefined;
+    const title = kernel === undefined ? format.title : `${format.title}; kernel ${kernel}`;
     const model =
       entry.checkpoint === undefined || config.target === "endpoint"
         ? plan.model
         : resolveModel(entry.checkpoint);
-    if (model === undefined) return `${format.title}, as the server has it`;
+    if (model === undefined) return `${title}, as the server has it`;
     const bits = format.bitsPerWeight(model.config.hiddenSize, format.resolve(model.config));
-    return `${format.title}; ${significant(bits, 4)} bits per weight`;
+    return `${title}; ${significant(bits, 4)} bits per weight`;
   });
 }
 

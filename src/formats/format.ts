@@ -56,6 +56,8 @@ export interface Format {
    * weight-only formats. The roofline reads it; the CPU kernels do not.
    */
   readonly operands?: "bf16" | "fp8" | "int8";
+  /** Kernels beside the first one, by their names in `--kernel` and lab.yaml; absent: none. */
+  readonly otherKernels?: readonly NonNullable<FormatOptions["kernel"]>[];
   /** What one weight costs, scales and zeros included; per-row costs spread over `columns`. */
   bitsPerWeight(columns: number, options: FormatOptions): number;
   /** Options that fit a model's shape, for example awq's group size. @throws format-unsupported */

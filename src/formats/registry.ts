@@ -3,7 +3,7 @@ import { QuantlabError } from "../base/errors.ts";
 import type { QuantizationConfig } from "../checkpoint/model-config.ts";
 import { awq } from "./awq/index.ts";
 import { bf16 } from "./bf16/index.ts";
-import type { Format } from "./format.ts";
+import type { Format, FormatOptions } from "./format.ts";
 import { fp8 } from "./fp8/index.ts";
 import { int8 } from "./int8/index.ts";
 
@@ -20,6 +20,22 @@ export function formatByName(name: string): Format {
     });
   }
   return format;
+}
+
+/** @param name undefined for a format's first kernel @throws format-unsupported where it has no such kernel */
+export function kernelOf(format: Format, name: string | undefined): FormatOptions["kernel"] {
+  const found = format.otherKernels?.find((kernel) => kernel === name);
+  if (found !== undefined || name === undefined) return found;
+  const others = formats.flatMap(({ name: owner, otherKernels = [] }) =>
+    otherKernels.map((kernel) => `"${kernel}" (${owner})`),
+  );
+  throw new QuantlabError(
+    "format-unsupported",
+    `the embedded engine has no kernel "${name}" for ${format.name}`,
+    {
+      hint: `leave the kernel out for the format's first one; the others are ${others.join(", ")}`,
+    },
+  );
 }
 
 /** The format that a checkpoint's quantization_config describes. @throws format-unsupported */

@@ -64,7 +64,7 @@ export interface WeightOptions {
   /** Columns that share a scale: awq always, fp8 block-wise. */
   readonly groupSize?: number;
   /** "plain" (awq) dequantizes the whole weight to memory at each product. */
-  readonly kernel?: "plain";
+  readonly kernel?: string;
 }
 
 /** Numbers per sequence in `setBatch`'s `sequences`. */

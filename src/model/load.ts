@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly spec: string;
   /** A format's name; undefined takes the checkpoint's own. */
   readonly format?: string | undefined;
+  /** A second kernel of the format; undefined takes its first. */
+  readonly kernel?: string | undefined;
   /** Tokens one forward accepts at most. */
   readonly maxBatchTokens: number;
   /** Positions a sequence reaches at most. */
@@ -75,7 +77,7 @@ export function loadModelFrom(
       { hint: `pass --max-model-len ${config.maxPositions} or less` },
     );
   }
-  const loading = planLoading(source.label, config, options.format);
+  const loading = planLoading(source.label, config, options.format, options.kernel);
   const kvScales = options.kvCacheDtype === "fp8" ? readKvScales(source, config) : undefined;
   const weights = loadLlamaWeights(source, config, loading, options.onProgress ?? (() => {}));
   return construct({ config, weights, format: loading.format.name, trained, kvScales }, options);

@@ -5,6 +5,8 @@ export interface ServerFacts {
   readonly pid: number;
   readonly model: string;
   readonly format: string;
+  /** A second kernel of the format; absent is its first. */
+  readonly kernel?: string | undefined;
   readonly trained: boolean;
   readonly threads: number;
   readonly isa: string;

@@ -32,6 +32,7 @@ export function serverFacts(options: ServiceOptions): ServerFacts {
     pid: process.pid,
     model: options.modelName,
     format: facts.format,
+    kernel: facts.kernel,
     trained: facts.trained,
     threads: options.threads,
     isa: options.isa,

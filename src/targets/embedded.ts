@@ -18,6 +18,7 @@ const loadingSchema = z.looseObject({ event: z.literal("loading") });
 const factsSchema = z.looseObject({
   version: z.string(),
   isa: z.string(),
+  kernel: z.string().optional(),
   threads: z.number(),
   trained: z.boolean(),
   weights: z.looseObject({ totalBytes: z.number(), linearBitsPerWeight: z.number() }),
@@ -53,13 +54,14 @@ export const embedded: Target = {
 };
 
 function serveArguments(request: TargetRequest): string[] {
-  const { threads, kvCacheDtype } = request;
+  const { threads, kvCacheDtype, kernel } = request;
   return [
     ...["serve", "--model", request.model, "--format", request.format],
     ...["--host", "127.0.0.1", "--port", "0", "--seed", String(request.seed)],
     ...["--max-model-len", String(request.maxModelLen)],
     ...["--max-num-seqs", String(request.maxNumSeqs)],
     ...(kvCacheDtype === undefined ? [] : ["--kv-cache-dtype", kvCacheDtype]),
+    ...(kernel === undefined ? [] : ["--kernel", kernel]),
     ...(threads === undefined ? [] : ["--threads", String(threads)]),
     ...["--json", "--exit-with-parent"],
   ];
@@ -135,7 +137,10 @@ export function toTargetFacts(raw: unknown): TargetFacts {
     server: "quantlab",
     version: facts.version,
     device: "cpu",
-    kernel: `${facts.isa}, ${facts.threads} threads`,
+    kernel: [
+      ...(facts.kernel === undefined ? [] : [`${facts.kernel} (the whole matrix to BF16 first)`]),
+      `${facts.isa}, ${facts.threads} threads`,
+    ].join(", "),
     weightBytes: facts.weights.totalBytes,
     bitsPerWeight: facts.weights.linearBitsPerWeight,
     kvCacheBytes: facts.kvCache.bytes,

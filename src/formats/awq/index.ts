@@ -13,6 +13,7 @@ export const awq = {
   name: "awq",
   title: "AWQ-INT4, groups with scale and zero point, 16-bit activations",
   compute: "bf16",
+  otherKernels: ["plain"],
   /** 4-bit code, and per group a 16-bit scale and a 4-bit zero point. */
   bitsPerWeight: (_columns, options) => 4 + 20 / requireGroupSize(options.groupSize),
   resolve: resolveGroupSize,

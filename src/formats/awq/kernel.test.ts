@@ -1,7 +1,8 @@
 /** The INT4 kernel under every instruction set: each code with each zero point, and any scale. */
 import { describe, expect, test } from "vitest";
 import { loadEveryIsa } from "../../kernels/every-isa.ts";
-import { f16ToFloat, floatToBf16 } from "../float16.ts";
+import { bf16ToFloat, f16ToFloat, floatToBf16 } from "../float16.ts";
+import type { WeightOptions } from "../../kernels/binding.ts";
 import { packGemm, unpackGemm } from "./codec.ts";
 import { dequantizeGroups, quantizeGroups } from "./quantize.ts";
 
@@ -48,6 +49,45 @@ describe.each(variants)("$isa", ({ kernels }) => {
         for (let k = 0; k * rows < share.length; k++)
           expect((share[k * rows + row] ?? 0) + 0).toBe((wanted[k] ?? 0) + 0);
     }
+  });
+
+  test("the plain kernel rounds each dequantized weight to BF16, and nothing else", () => {
+    const [n, k, m] = [80, 256, 19];
+    const weight = new Uint16Array(n * k);
+    const x = new Uint16Array(m * k);
+    kernels.fillNormal(weight, 1, 0, 1);
+    kernels.fillNormal(x, 2, 0, 1);
+    const input = kernels.createBuffer("bf16", x.length);
+    const out = kernels.createBuffer("f32", m * n);
+    kernels.writeBuffer(input, 0, x);
+    const product = (options: WeightOptions) => {
+      const handle = kernels.quantizeWeight("awq", n, k, weight, options);
+      kernels.linear(handle, input, m, out);
+      return kernels.readBuffer(out, 0, m * n);
+    };
+    const fused = product({ groupSize: 64 });
+    const plain = product({ groupSize: 64, kernel: "plain" });
+    expect(plain).not.toEqual(fused);
+    const values = dequantizeGroups(quantizeGroups(weight, n, k, 64), 64);
+    for (const [i, value] of plain.entries()) {
+      const [token, row] = [Math.floor(i / n), i % n];
+      let magnitudes = 0;
+      for (let c = 0; c < k; c++) {
+        const weightHere = values[row * k + c] ?? 0;
+        magnitudes += Math.abs(weightHere * bf16ToFloat(x[token * k + c] ?? 0));
+      }
+      // Half a unit of BF16's last place a weight, and FP32 sums on both sides.
+      expect(Math.abs(value - (fused[i] ?? 0))).toBeLessThan(magnitudes * (2 ** -9 + 2 ** -15));
+    }
+  });
+
+  test("a kernel that a format does not have is refused", () => {
+    const weight = new Uint16Array(32 * 32);
+    const make = (format: string, kernel: string) => () =>
+      kernels.quantizeWeight(format, 32, 32, weight, { groupSize: 32, kernel });
+    expect(make("awq", "marlin")).toThrow(/no kernel "marlin"/);
+    for (const format of ["bf16", "fp8", "int8"])
+      expect(make(format, "plain")).toThrow(/no kernel "plain"/);
   });
 
   test("weights of any size are quantize.ts, code for code", () => {

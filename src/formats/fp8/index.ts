@@ -11,7 +11,7 @@ import { quantizeActivationGroups, quantizeActivationRows, quantizeWeights } fro
 import { fp8Quantizer } from "./quantizer.ts";
 
 /** What the kernel has to know: groups of 128 columns where scales are block-wise. */
-const weightOptions = ({ granularity }: FormatOptions): WeightOptions =>
+const weightOptions = ({ granularity }: FormatOptions): Pick<WeightOptions, "groupSize"> =>
   granularity === "block" ? { groupSize: blockSize } : {};
 
 export const fp8 = {
