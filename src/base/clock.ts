@@ -65,8 +65,12 @@ export class ManualClock implements Clock {
   sleepUntil(deadlineMs: number, signal?: AbortSignal): Promise<void> {
     if (deadlineMs <= this.#nowMs || signal?.aborted) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#sleepers.push({ deadlineMs, resolve });
-      signal?.addEventListener("abort", () => resolve(), { once: true });
+      const wake = () => {
+        signal?.removeEventListener("abort", wake);
+        resolve();
+      };
+      this.#sleepers.push({ deadlineMs, resolve: wake });
+      signal?.addEventListener("abort", wake, { once: true });
     });
   }
 

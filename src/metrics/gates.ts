@@ -50,10 +50,13 @@ const rateTolerance = 0.05;
 const tokensPerChunkLimit = 1.05;
 /** Share of prompt tokens that may come from the server's cache (BOS and chat templates do). */
 const cacheHitLimit = 0.01;
-/** Share of the machine's time that the hypervisor may give to others. */
-const stealLimit = 0.02;
-/** Share of the cell's time for which a quota may hold the client back. */
-const throttleLimit = 0.01;
+/**
+ * Share of time that the machine may lose, to a hypervisor's other guests or to a quota. A lost share
+ * slows what is measured by about as much. Under the first it is lost in the noise of repeats; up to
+ * the second it is no more than repeats of a cell commonly differ by, which their interval shows, and
+ * than the offered rate may be off: a note. Beyond, the figures are of another machine than the one named.
+ */
+const lostShare = { quiet: 0.01, bearable: 0.05 };
 /** Below it, one slow moment of the machine is a visible part of every figure. */
 const shortMs = 10_000;
 
@@ -236,6 +239,10 @@ function machine(
   const stolen = `${(stealShare * 100).toFixed(1)} % of processor time was stolen`;
   const throttled = `${throttledMs.toFixed(0)} ms throttled`;
   const numbers = `${stolen}, ${throttled}, ${(busyShare * 100).toFixed(0)} % of all cores busy`;
-  const isQuiet = stealShare <= stealLimit && throttledMs <= throttleLimit * durationMs;
-  return isQuiet ? passed(numbers) : failed(`the machine was not ours alone: ${numbers}`);
+  const lost = Math.max(stealShare, throttledMs === 0 ? 0 : throttledMs / durationMs);
+  if (lost <= lostShare.quiet) return passed(numbers);
+  const text = `the machine was not ours alone: ${numbers}`;
+  return lost <= lostShare.bearable
+    ? note(`${text}; figures may be worse by about that share`)
+    : failed(text);
 }

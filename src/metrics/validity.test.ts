@@ -91,7 +91,7 @@ describe("each gate objects with its numbers", () => {
     machine: { cores: 2, busyShare: 1, stealShare: 0, throttledMs: 0, loadAverage: 2 },
     prefixCacheHitTokens: 0,
   };
-  const busy = { cores: 2, busyShare: 1, stealShare: 0.05, throttledMs: 0, loadAverage: 9 };
+  const busy = { cores: 2, busyShare: 1, stealShare: 0.06, throttledMs: 0, loadAverage: 9 };
 
   test("a client whose event loop was held up", () => {
     expect(reasons(clean, { conditions: quiet })).toEqual([]);
@@ -110,12 +110,27 @@ describe("each gate objects with its numbers", () => {
 
   test("stolen and throttled time", () => {
     expect(reasons(clean, { conditions: { ...quiet, machine: busy } })).toEqual([
-      "the machine was not ours alone: 5.0 % of processor time was stolen, 0 ms throttled, 100 % of all cores busy",
+      "the machine was not ours alone: 6.0 % of processor time was stolen, 0 ms throttled, 100 % of all cores busy",
     ]);
-    const throttled = { ...busy, stealShare: 0, throttledMs: 11 };
+    const throttled = { ...busy, stealShare: 0, throttledMs: 55 };
     const conditions = { ...quiet, machine: throttled };
     expect(reasons(clean, { conditions, durationMs: 1000 })).toHaveLength(1);
     expect(reasons(clean, { conditions, durationMs: 2000 })).toEqual([]);
+  });
+
+  test.each([
+    [0.009, "passed"],
+    [0.03, "note"],
+    [0.051, "failed"],
+  ])("a machine that lost a share of %d of its time", (share, verdict) => {
+    for (const machine of [
+      { ...busy, stealShare: share },
+      { ...busy, stealShare: 0, throttledMs: share * 1000 },
+    ]) {
+      const conditions = { ...quiet, machine };
+      const { gates } = assessValidity(clean, { ...context, conditions, durationMs: 1000 });
+      expect(gates.find(({ name }) => name === "machine")?.verdict).toBe(verdict);
+    }
   });
 
   test("prompt tokens from a prefix cache, by the server's counter or by its usage", () => {
