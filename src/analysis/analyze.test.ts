@@ -5,6 +5,7 @@ import { referenceRuns } from "../results/reference.ts";
 import type { Run } from "../results/run.ts";
 import { analyzeRun } from "./analyze.ts";
 import { compareRuns, judge, parseThreshold, unpairedRatio } from "./compare.ts";
+import { isQuantity, wordsOf } from "./finding.ts";
 import { recommend } from "./recommend.ts";
 
 const noisy = (repeat: number) => 1 + 0.01 * Math.sin(17 * repeat + 1);
@@ -29,10 +30,10 @@ describe("the result table", () => {
     const row = table?.rows[2] ?? {};
     expect(row.weightBytes).toMatchObject({ unit: "GB", value: expect.closeTo(0.1139, 3) });
     const bandwidth = row.bandwidth;
-    if (typeof bandwidth !== "object") throw new Error("no bandwidth");
+    if (!isQuantity(bandwidth)) throw new Error("no bandwidth");
     expect(bandwidth.ceiling?.value).toBe(34);
     expect(bandwidth.ceiling?.fraction).toBeCloseTo(bandwidth.value / 34, 9);
-    expect(row.crossover).toMatch(/^2\d(\.\d)?$/);
+    expect(row.crossover).toMatchObject({ text: expect.stringMatching(/^2\d(\.\d)?$/) });
     expect(row.accuracy).toBe("not measured");
   });
 
@@ -125,7 +126,7 @@ describe("the published run", () => {
     );
     expect(claimOf(reference, "published/flop-ratio")).toMatch(/is wrong.* 2\.00 to 1/);
     expect(claimOf(reference, "expected/awq-accuracy")).toMatch(/Not measured/);
-    expect(analyzeRun(reference).recommendation.caveats.join(" ")).toMatch(/Accuracy is not part/);
+    expect(wordsOf(analyzeRun(reference).recommendation.caveats)).toMatch(/Accuracy is not part/);
   });
 
   it("is found to have one figure behind TTFT and ITL", () => {
@@ -156,9 +157,9 @@ describe("the recommendation", () => {
   it("names where others are better when objectives disagree", () => {
     const { label, answer, flips } = analyzeRun(syntheticRun()).recommendation;
     expect(label).toBe("fp8");
-    expect(answer).toMatch(/^Undecided: fp8 leads, 1\.0\d+x awq, over the 4 kinds.*three repeats/);
-    expect(flips.join(" ")).toMatch(/if one user .* is all that counts, awq is 1\.15x better/);
-    expect(flips.join(" ")).toMatch(/awq and fp8 change places at batch 5/);
+    expect(answer).toMatch(/^Undecided: fp8 leads, 1\.0\d+x awq, over the 4 kinds.*--repeats 3/);
+    expect(wordsOf(flips)).toMatch(/if one user .* is all that counts, awq is 1\.15x better/);
+    expect(wordsOf(flips)).toMatch(/awq and fp8 change places at batch 5/);
   });
 
   it("is undecided between rows that differ by less than the noise", () => {

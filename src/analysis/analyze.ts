@@ -59,7 +59,7 @@ export function analyzeRun(run: Run, requirements: Requirements = requirementsOf
     tables: [
       resultTable(run, crossovers),
       ...(asked === undefined ? [] : [asked]),
-      ...(crossovers.length === 0 ? [] : [crossoverTable(crossovers)]),
+      ...(crossovers.length === 0 ? [] : [crossoverTable(run, crossovers)]),
       ...(diagnoses.length === 0 ? [] : [predictionTable(diagnoses)]),
       ...(expected.length === 0 ? [] : [expectedTable(expected)]),
       ...(servers === undefined ? [] : [servers]),

@@ -3,11 +3,10 @@ import { syntheticRun } from "../../test/synthetic-run.ts";
 import { referenceRuns } from "../results/reference.ts";
 import type { Run } from "../results/run.ts";
 import { analyzeRun } from "./analyze.ts";
+import { wordsOf } from "./finding.ts";
 
 const textOf = (run: Run, id: string) =>
-  analyzeRun(run)
-    .answers.find((answer) => answer.id === id)
-    ?.sentences.join(" ") ?? "";
+  wordsOf(analyzeRun(run).answers.find((answer) => answer.id === id)?.sentences ?? []);
 
 describe("the answers of a run", () => {
   const reference = referenceRuns[0] as Run;

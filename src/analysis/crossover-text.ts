@@ -3,7 +3,7 @@ import type { Run } from "../results/run.ts";
 import type { PredictedCrossover } from "../roofline/predict.ts";
 import type { MeasuredCrossover } from "./crossover.ts";
 import { crossoverEvidence, metricOf, type RowCrossover } from "./crossovers.ts";
-import type { Finding, Table } from "./finding.ts";
+import { type Finding, manifestPath, type Table } from "./finding.ts";
 import { asPercent, asText } from "./wording.ts";
 
 /** "23 (18 to 31)", "none to 64, always faster". */
@@ -125,7 +125,7 @@ function predictedSentence(crossover: RowCrossover): string {
 }
 
 /** Every pair by every metric: measured with its interval beside predicted with its band. */
-export function crossoverTable(crossovers: readonly RowCrossover[]): Table {
+export function crossoverTable(run: Run, crossovers: readonly RowCrossover[]): Table {
   return {
     title: "Crossover batch sizes",
     columns: [
@@ -137,15 +137,22 @@ export function crossoverTable(crossovers: readonly RowCrossover[]): Table {
       { id: "band", title: "band", unit: "batch" },
       { id: "floor", title: "on the ceilings", unit: "batch" },
     ],
-    rows: crossovers.map((crossover) => ({
-      pair: `${crossover.label} and ${crossover.reference}`,
-      metric: metricOf(crossover).title,
-      faster: fasterAlone(crossover),
-      measured: shortMeasured(crossover) ?? "not measured",
-      predicted: predictedText(crossover.predicted),
-      band: bandText(crossover),
-      floor: predictedText(crossover.floor),
-    })),
+    rows: crossovers.map((crossover) => {
+      const cells = crossoverEvidence(run, crossover);
+      const evidence = cells.length > 0 ? cells : [manifestPath];
+      // A prediction follows from the cells that were fitted; the ceilings, from machine and model.
+      const said = (text: string | undefined, paths: readonly string[] = evidence) =>
+        text === undefined ? undefined : { text, evidence: paths };
+      return {
+        pair: `${crossover.label} and ${crossover.reference}`,
+        metric: metricOf(crossover).title,
+        faster: fasterAlone(crossover),
+        measured: said(shortMeasured(crossover)) ?? "not measured",
+        predicted: said(predictedText(crossover.predicted)),
+        band: said(bandText(crossover)),
+        floor: said(predictedText(crossover.floor), [manifestPath]),
+      };
+    }),
   };
 }
 

@@ -243,7 +243,10 @@ export function expectedTable(findings: readonly Finding[]): Table {
         .split(/\. (?=Measured|Not measured)/);
       return {
         expected,
-        measured: measured.replace(/^Measured: /, "").replace(/\.$/, ""),
+        measured: {
+          text: measured.replace(/^Measured: /, "").replace(/\.$/, ""),
+          evidence: finding.evidence,
+        },
         verdict: words[finding.verdict],
       };
     }),

@@ -18,6 +18,17 @@ export interface Quantity {
   readonly evidence?: readonly string[];
 }
 
+/** Words whose numbers come from these cells. */
+export interface Statement {
+  readonly text: string;
+  readonly evidence: readonly string[];
+}
+
+/** Statements as one text. */
+export function wordsOf(statements: readonly Statement[]): string {
+  return statements.map(({ text }) => text).join(" ");
+}
+
 export interface Finding {
   /** Stable id: "crossover/output-throughput/bf16/awq". */
   readonly id: string;
@@ -37,5 +48,15 @@ export interface Table {
     readonly title: string;
     readonly unit: string;
   }[];
-  readonly rows: readonly Readonly<Record<string, Quantity | string | undefined>>[];
+  readonly rows: readonly Readonly<Record<string, TableValue>>[];
 }
+
+/** Plain words hold no number of a cell. */
+export type TableValue = Quantity | Statement | string | undefined;
+
+export function isQuantity(value: TableValue): value is Quantity {
+  return typeof value === "object" && "value" in value;
+}
+
+/** In place of a cell's path, for numbers that follow from the machine, the model and the configuration. */
+export const manifestPath = "manifest.json";

@@ -3,9 +3,10 @@ import { referenceRuns } from "../results/reference.ts";
 import type { Run } from "../results/run.ts";
 import { deviceByName } from "../roofline/devices.ts";
 import { forecast } from "../roofline/forecast.ts";
-import { figureOf, lengthsOf, rowsOf } from "./cells.ts";
+import { evidenceOf, figureOf, lengthsOf, rowsOf } from "./cells.ts";
 import { crossoverText } from "./crossover-text.ts";
-import type { RowCrossover } from "./crossovers.ts";
+import { crossoverEvidence, type RowCrossover } from "./crossovers.ts";
+import { manifestPath, type Statement } from "./finding.ts";
 import { engineOfRuns } from "./fit.ts";
 import { advantage, type Ranked } from "./objectives.ts";
 import { asRatio, asText } from "./wording.ts";
@@ -16,10 +17,10 @@ export function flipsOf(
   second: string,
   ranked: readonly Ranked[],
   crossovers: readonly RowCrossover[],
-): string[] {
+): Statement[] {
   return [
     ...trafficFlips(run, first, ranked),
-    ...crossoverFlips(first, crossovers),
+    ...crossoverFlips(run, first, crossovers),
     ...memoryFlip(run, first),
     ...accuracyFlip(run, first, second),
     ...deviceFlip(run, first),
@@ -27,18 +28,21 @@ export function flipsOf(
 }
 
 /** A mix that is all of one kind, where another row is clearly best at that. */
-function trafficFlips(run: Run, first: string, ranked: readonly Ranked[]): string[] {
+function trafficFlips(run: Run, first: string, ranked: readonly Ranked[]): Statement[] {
   return ranked
     .filter(
       ({ objective, best, clear }) => objective.traffic !== undefined && best !== first && clear,
     )
     .map(({ objective, best }) => {
       const ratio = advantage(run, best, first, objective);
-      return `Load: if ${objective.title} is all that counts, ${best} is ${asRatio(ratio)} better.`;
+      return {
+        text: `Load: if ${objective.title} is all that counts, ${best} is ${asRatio(ratio)} better.`,
+        evidence: [best, first].flatMap((label) => evidenceOf(run, label, objective.place)),
+      };
     });
 }
 
-function crossoverFlips(first: string, crossovers: readonly RowCrossover[]): string[] {
+function crossoverFlips(run: Run, first: string, crossovers: readonly RowCrossover[]): Statement[] {
   return crossovers
     .filter(
       ({ metric, label, reference }) =>
@@ -48,12 +52,15 @@ function crossoverFlips(first: string, crossovers: readonly RowCrossover[]): str
       const { measured, label, reference } = crossover;
       if (measured === undefined || measured.kind === "none") return [];
       return [
-        `Batch size: ${label} and ${reference} change places at batch ${crossoverText(crossover)}.`,
+        {
+          text: `Batch size: ${label} and ${reference} change places at batch ${crossoverText(crossover)}.`,
+          evidence: crossoverEvidence(run, crossover),
+        },
       ];
     });
 }
 
-function memoryFlip(run: Run, first: string): string[] {
+function memoryFlip(run: Run, first: string): Statement[] {
   const place = { experiment: "memory", setting: "loaded", figure: "weightBytes" };
   const sizes = rowsOf(run).flatMap((label) => {
     const bytes = figureOf(run, label, place)?.value;
@@ -63,31 +70,42 @@ function memoryFlip(run: Run, first: string): string[] {
   const smallest = sizes.toSorted((a, b) => a.bytes - b.bytes)[0];
   if (own === undefined || smallest === undefined || smallest.label === first) return [];
   return [
-    `Memory: with room for less than ${asText(own.bytes / 1e9)} GB of weights, ${smallest.label} (${asText(smallest.bytes / 1e9)} GB) is what fits; a longer context fits it sooner too.`,
+    {
+      text: `Memory: with room for less than ${asText(own.bytes / 1e9)} GB of weights, ${smallest.label} (${asText(smallest.bytes / 1e9)} GB) is what fits; a longer context fits it sooner too.`,
+      evidence: [first, smallest.label].flatMap((label) => evidenceOf(run, label, place)),
+    },
   ];
 }
 
-function accuracyFlip(run: Run, first: string, second: string): string[] {
+function accuracyFlip(run: Run, first: string, second: string): Statement[] {
   const [reference] = rowsOf(run);
   if (first === reference) return [];
-  const of = (label: string) =>
-    figureOf(run, label, { experiment: "accuracy", setting: "gsm8k", figure: "accuracy" })?.value;
+  const place = { experiment: "accuracy", setting: "gsm8k", figure: "accuracy" };
+  const of = (label: string) => figureOf(run, label, place)?.value;
   const [base, own] = [of(reference ?? ""), of(first)];
   if (base === undefined || own === undefined) {
     return [
-      `Accuracy: it was not measured here; a loss beyond what you accept rules ${first} out.`,
+      {
+        text: `Accuracy: it was not measured here; a loss beyond what you accept rules ${first} out.`,
+        evidence: [],
+      },
     ];
   }
   const loss = 100 * (base - own);
   if (loss <= 0) return [];
   const next = second === reference ? second : `${second} or ${reference}`;
-  return [`Accuracy: if a loss of ${asText(loss)} points of GSM8K is too much, ${next}.`];
+  return [
+    {
+      text: `Accuracy: if a loss of ${asText(loss)} points of GSM8K is too much, ${next}.`,
+      evidence: [first, reference ?? ""].flatMap((label) => evidenceOf(run, label, place)),
+    },
+  ];
 }
 
 /** Where a datacentre's GPU would answer otherwise than this machine, by the roofline. */
 const elsewhere = ["h100-sxm", "a100-sxm", "l40s"] as const;
 
-function deviceFlip(run: Run, first: string): string[] {
+function deviceFlip(run: Run, first: string): Statement[] {
   const engine = engineOfRuns(referenceRuns, "published");
   const lengths = lengthsOf(run, "throughput") ?? lengthsOf(run, "latency");
   const models = rowsOf(run).flatMap((label) => {
@@ -111,5 +129,10 @@ function deviceFlip(run: Run, first: string): string[] {
   });
   return others.length === 0
     ? []
-    : [`Device: by the roofline, at batch 64 the most tokens come from ${others.join(", ")}.`];
+    : [
+        {
+          text: `Device: by the roofline, at batch 64 the most tokens come from ${others.join(", ")}.`,
+          evidence: [manifestPath],
+        },
+      ];
 }

@@ -1,7 +1,7 @@
 /** Predictions beside measurements as one table, and how good the fit is as one finding. */
 import { quantity, settingTitle } from "./cells.ts";
 import type { Diagnosis } from "./diagnosis.ts";
-import type { Finding, Table } from "./finding.ts";
+import { type Finding, manifestPath, type Table } from "./finding.ts";
 import { medianAbsolute } from "./fit.ts";
 import type { Predictions } from "./prediction.ts";
 import { asPercent, asText } from "./wording.ts";
@@ -9,6 +9,12 @@ import { asPercent, asText } from "./wording.ts";
 const exact = (value: number) => ({ value, n: 1, low: undefined, high: undefined });
 
 export function predictionTable(diagnoses: readonly Diagnosis[]): Table {
+  // A prediction comes from the row's fitted cells; where others were fitted instead, from those.
+  const fitted = diagnoses.map(({ cell }) => cell).filter(({ role }) => role === "fitted");
+  const fittedFor = (label: string) => {
+    const own = fitted.filter((cell) => cell.label === label).flatMap(({ evidence }) => evidence);
+    return own.length > 0 ? own : [manifestPath];
+  };
   return {
     title: "Predicted against measured",
     columns: [
@@ -27,12 +33,21 @@ export function predictionTable(diagnoses: readonly Diagnosis[]): Table {
         unitOf(cell.metric) === "ms"
           ? `${cell.metric}, ms`.replace("ms/token, ms", "ms/token")
           : cell.metric,
-      floor: quantity(exact(cell.floor), unitOf(cell.metric)),
-      predicted: quantity(exact(cell.predicted), unitOf(cell.metric)),
+      floor: quantity(exact(cell.floor), unitOf(cell.metric), 1, undefined, [manifestPath]),
+      predicted: quantity(
+        exact(cell.predicted),
+        unitOf(cell.metric),
+        1,
+        undefined,
+        fittedFor(cell.label),
+      ),
       measured: quantity(cell.measured, unitOf(cell.metric), 1, undefined, cell.evidence),
-      residual: signedPercent(cell.residual),
+      residual: { text: signedPercent(cell.residual), evidence: cell.evidence },
       role: cell.role === "other" ? "no" : cell.role,
-      reason: `${reason}, ${asPercent(Math.min(1, share))}`,
+      reason: {
+        text: `${reason}, ${asPercent(Math.min(1, share))}`,
+        evidence: cell.evidence,
+      },
     })),
   };
 }

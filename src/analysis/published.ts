@@ -3,7 +3,7 @@ import type { Run } from "../results/run.ts";
 import { deviceByName } from "../roofline/devices.ts";
 import { predictDecodeStep } from "../roofline/predict.ts";
 import { evidenceOf, type FigurePlace, figureOf, rowsOf } from "./cells.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, manifestPath } from "./finding.ts";
 import { asRatio, asText } from "./wording.ts";
 
 const serving = (figure: string): FigurePlace => ({
@@ -84,7 +84,7 @@ function flopClaim(run: Run): Finding[] {
   const { bf16, fp8 } = device.flopsPerSecond;
   if (fp8 === undefined || !rowsOf(run).includes("fp8")) return [];
   const claim = `"FP8 has four times the FLOPs of BF16" is wrong: 3958 TFLOP/s is the figure with 2:4 sparsity. Dense against dense the ${device.title} has ${asText(fp8 / 1e12)} and ${asText(bf16 / 1e12)} TFLOP/s, ${asText(fp8 / bf16)} to 1.`;
-  return [finding("flop-ratio", claim, "no", [])];
+  return [finding("flop-ratio", claim, "no", [manifestPath])];
 }
 
 /** TTFT that is a fixed multiple of ITL in every row was not measured on a stream. */

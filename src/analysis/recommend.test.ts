@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type SyntheticRow, syntheticRows, syntheticRun } from "../../test/synthetic-run.ts";
 import type { CellResult, Run } from "../results/run.ts";
 import type { Requirements } from "./eligibility.ts";
+import { wordsOf } from "./finding.ts";
 import { recommend } from "./recommend.ts";
 import { accuracyComparisons } from "./row-accuracy.ts";
 
@@ -38,8 +39,8 @@ describe("one recommendation", () => {
     const { label, runnerUp, margin, verdict, flips } = recommend(repeated, []);
     expect([label, runnerUp, verdict]).toEqual(["fp8", "awq", "yes"]);
     expect(margin?.low).toBeGreaterThan(1);
-    expect(flips.join(" ")).toMatch(/Memory: with room for less than 0\.163 GB.*awq/);
-    expect(flips.join(" ")).toMatch(/Device: by the roofline/);
+    expect(wordsOf(flips)).toMatch(/Memory: with room for less than 0\.163 GB.*awq/);
+    expect(wordsOf(flips)).toMatch(/Device: by the roofline/);
   });
 
   it("leaves out a row that only answers questions", () => {
@@ -87,14 +88,14 @@ describe("requirements", () => {
   it("rule out rows that break the memory budget, the SLO or the accuracy floor", () => {
     const memory = recommend(repeated, [], { budget: { memoryGb: 0.12 } });
     expect([memory.label, memory.verdict]).toEqual(["awq", "yes"]);
-    expect(memory.caveats.join(" ")).toMatch(/fp8 is out: its weights take 0\.163 GB/);
+    expect(wordsOf(memory.caveats)).toMatch(/fp8 is out: its weights take 0\.163 GB/);
     const slo = recommend(repeated, [], { slo: { ttft: 165 } });
     expect(slo.label).toBe("awq");
-    expect(slo.caveats.join(" ")).toMatch(/bf16 is out: TTFT is 306 ms at 1 req\/s/);
+    expect(wordsOf(slo.caveats)).toMatch(/bf16 is out: TTFT is 306 ms at 1 req\/s/);
     const scored = withScores(repeated, { bf16: right(0.8), fp8: right(0.7), awq: right(0.79) });
     const floor = recommend(scored, [], { budget: { accuracyDrop: 0.05 } });
     expect(floor.label).toBe("awq");
-    expect(floor.caveats.join(" ")).toMatch(/fp8 is out: it loses 10\.0 points/);
+    expect(wordsOf(floor.caveats)).toMatch(/fp8 is out: it loses 10\.0 points/);
   });
 
   it("leave nothing where nothing meets them", () => {

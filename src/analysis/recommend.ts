@@ -1,9 +1,9 @@
 /** From a run's figures and a team's requirements to one answer, its margin, and what would change it. */
-import type { Run } from "../results/run.ts";
-import { pairsOf, timedRowsOf } from "./cells.ts";
+import { cellPath, type Run } from "../results/run.ts";
+import { evidenceOf, pairsOf, rowsOf, timedRowsOf } from "./cells.ts";
 import type { RowCrossover } from "./crossovers.ts";
 import { eligibilityOf, type Requirements, requirementsOf } from "./eligibility.ts";
-import type { Finding } from "./finding.ts";
+import type { Finding, Statement } from "./finding.ts";
 import { flipsOf } from "./flips.ts";
 import { type Interval, mean, meanInterval } from "./interval.ts";
 import {
@@ -27,12 +27,14 @@ export interface Recommendation {
   readonly margin: Interval | undefined;
   readonly verdict: "yes" | "undecided";
   readonly answer: string;
+  /** Cells that the answer's numbers come from. */
+  readonly evidence: readonly string[];
   /** Best row by objective, with margin and runner-up. */
   readonly objectives: readonly Finding[];
   /** What the answer leaves out. */
-  readonly caveats: readonly string[];
+  readonly caveats: readonly Statement[];
   /** What would change it. */
-  readonly flips: readonly string[];
+  readonly flips: readonly Statement[];
 }
 
 /** An objective with its share of the traffic. */
@@ -52,7 +54,7 @@ export function recommend(
   const ranked = objectivesOf(run).flatMap((objective) => rank(run, rows, objective) ?? []);
   const weighted = weightsOf(run, rows, ranked, requirements);
   const [first, second] = order(run, rows, weighted);
-  const caveats = [...excluded, ...caveatsOf(run)];
+  const caveats = [...excluded.map((text) => outOf(run, text)), ...caveatsOf(run)];
   const shared = { objectives: ranked.map(({ finding }) => finding), runnerUp: second };
   if (first === undefined || second === undefined) {
     return { ...shared, ...alone(run, rows, excluded), margin: undefined, caveats, flips: [] };
@@ -65,6 +67,9 @@ export function recommend(
     label: first,
     margin,
     verdict: clear && open === undefined ? "yes" : "undecided",
+    evidence: [first, second].flatMap((label) =>
+      weighted.flatMap(({ objective }) => evidenceOf(run, label, objective.place)),
+    ),
     answer: answerOf(run, { first, second, margin, clear, open, weighted, ranked }),
     caveats,
     flips: flipsOf(run, first, second, ranked, crossovers),
@@ -130,12 +135,13 @@ function alone(
   run: Run,
   rows: readonly string[],
   excluded: readonly string[],
-): Pick<Recommendation, "label" | "verdict" | "answer"> {
+): Pick<Recommendation, "label" | "verdict" | "answer" | "evidence"> {
   const [only] = rows;
   if (only === undefined) {
     return {
       label: undefined,
       verdict: "undecided",
+      evidence: gateEvidence(run),
       answer: `No format meets the requirements: ${excluded.join(" ")}`,
     };
   }
@@ -143,6 +149,7 @@ function alone(
     return {
       label: only,
       verdict: "yes",
+      evidence: [],
       answer: `Serve ${only}: it is the only format of this run that meets the requirements.`,
     };
   }
@@ -150,7 +157,7 @@ function alone(
     timedRowsOf(run).length < 2
       ? "this run has one format"
       : "fewer than two formats have valid figures for the same cell";
-  return { label: undefined, verdict: "undecided", answer: `Undecided: ${reason}.` };
+  return { label: undefined, verdict: "undecided", evidence: [], answer: `Undecided: ${reason}.` };
 }
 
 interface Answer {
@@ -192,35 +199,70 @@ function splitOf(weighted: readonly Weighted[], ranked: readonly Ranked[], first
 function moreRepeats(run: Run, { first, second, margin, weighted }: Answer): string {
   const { n, low, high, value } = margin;
   if (n < 2 || low === undefined || high === undefined) {
-    return "One run a cell does not tell differences below 5 % apart: three repeats (`--repeats 3`) give an interval.";
+    return `One run a cell does not tell differences below 5 % apart. Next: ${againWith(run, 3)}, which gives every difference an interval.`;
   }
   const half = Math.log(high / low) / 2;
   const needed = Math.ceil(n * (half / Math.max(1e-6, Math.log(value))) ** 2);
   if (needed > 50) {
-    return `${first} and ${second} are alike here: no practical number of repeats would tell them apart over ${weighted.length} figures of ${timedRowsOf(run).length} formats.`;
+    return `${first} and ${second} are alike here: no practical number of repeats would tell them apart over ${weighted.length} figures of ${timedRowsOf(run).length} formats, so take the one that suits you otherwise (memory, accuracy).`;
   }
-  return `About ${Math.max(1, needed - n)} more repeats would decide it.`;
+  const more = Math.max(1, needed - n);
+  return `About ${more} more ${more === 1 ? "repeat" : "repeats"} would decide it. Next: ${againWith(run, n + more)}.`;
 }
 
-function caveatsOf(run: Run): string[] {
+/** What to type for the same run with more repeats. */
+function againWith({ manifest: { config } }: Run, repeats: number): string {
+  const { profile, target } = config;
+  if (typeof profile !== "string" || target !== "embedded") {
+    return `the same run with \`--repeats ${repeats}\``;
+  }
+  return `\`node bin/quantlab.js run --profile ${profile} --repeats ${repeats}\` (with the options of this run)`;
+}
+
+/** A row that a requirement rules out: by its memory, its latency at the lowest rate, or its answers. */
+function outOf(run: Run, text: string): Statement {
+  const label = rowsOf(run).find((row) => text.startsWith(`${row} is out`));
+  const own = gateEvidence(run).filter((path) => path.startsWith(`${label ?? ""}/`));
+  const place = text.includes("weights")
+    ? "memory"
+    : text.includes("points")
+      ? "accuracy"
+      : "serving";
+  return { text, evidence: own.filter((path) => path.includes(`/${place}/`)) };
+}
+
+/** Cells that a requirement is held against. */
+function gateEvidence(run: Run): string[] {
+  const experiments = ["memory", "serving", "accuracy"];
+  return run.results
+    .map(({ quantlab: { key } }) => key)
+    .filter(({ experiment }) => experiments.includes(experiment))
+    .map(cellPath);
+}
+
+function caveatsOf(run: Run): Statement[] {
   const cells = run.results.map(({ quantlab }) => quantlab);
   const accuracy = cells.filter(({ key }) => key.experiment === "accuracy");
-  const caveats: string[] = [];
+  const caveats: Statement[] = [];
   if (!accuracy.some(({ status }) => status === "done")) {
     const reason =
       accuracy[0]?.reason?.replace(/^not measured: /, "") ?? "this run has no accuracy cell";
-    caveats.push(`Accuracy is not part of this answer: ${reason}.`);
+    caveats.push({
+      text: `Accuracy is not part of this answer: ${reason}.`,
+      evidence: accuracy.map(({ key }) => cellPath(key)),
+    });
   }
   const hidden = hiddenLossCaveat(run);
   if (hidden !== undefined) caveats.push(hidden);
   const invalid = cells.filter(({ status, validity }) => status === "done" && !validity.valid);
   if (invalid.length > 0) {
-    caveats.push(
-      `${invalid.length} of ${cells.length} cells failed a validity gate and decide nothing.`,
-    );
+    caveats.push({
+      text: `${invalid.length} of ${cells.length} cells failed a validity gate and decide nothing.`,
+      evidence: invalid.map(({ key }) => cellPath(key)),
+    });
   }
   if (run.manifest.cells.every(({ repeat }) => repeat === 0)) {
-    caveats.push("Every cell was run once: differences have no interval.");
+    caveats.push({ text: "Every cell was run once: differences have no interval.", evidence: [] });
   }
   return caveats;
 }

@@ -18,16 +18,14 @@ import { accuracyComparisons, accuracyFigure } from "./row-accuracy.ts";
 import { referenceAnswers } from "./row-answers.ts";
 import { verdictText } from "./row-answers-text.ts";
 import { crossoverText } from "./crossover-text.ts";
-import type { RowCrossover } from "./crossovers.ts";
-import type { Quantity, Table } from "./finding.ts";
-
-type Value = Quantity | string | undefined;
+import { crossoverEvidence, type RowCrossover } from "./crossovers.ts";
+import { manifestPath, type Quantity, type Table, type TableValue } from "./finding.ts";
 
 interface Column {
   readonly id: string;
   readonly title: string;
   readonly unit: string;
-  readonly value: (label: string) => Value;
+  readonly value: (label: string) => TableValue;
 }
 
 const alone: FigurePlace = {
@@ -74,7 +72,7 @@ function figureColumn(
   unit = figureDefinitions[place.figure]?.unit ?? "",
   per = 1,
 ): Column {
-  const value = (label: string): Value => {
+  const value = (label: string): TableValue => {
     const found = figureOf(run, label, place);
     return found === undefined
       ? missingReason(run, label, place)
@@ -109,7 +107,9 @@ function memoryColumns(run: Run): Column[] {
         }
         return known === undefined
           ? undefined
-          : quantity({ value: known, n: 1, low: undefined, high: undefined }, "bit");
+          : quantity({ value: known, n: 1, low: undefined, high: undefined }, "bit", 1, undefined, [
+              manifestPath,
+            ]);
       },
     },
   ];
@@ -202,7 +202,10 @@ function crossoverColumn(run: Run, crossovers: readonly RowCrossover[]): Column 
           crossover.reference === reference &&
           crossover.metric === "throughput",
       );
-      return found === undefined ? undefined : crossoverText(found);
+      const text = found === undefined ? undefined : crossoverText(found);
+      return found === undefined || text === undefined
+        ? undefined
+        : { text, evidence: crossoverEvidence(run, found) };
     },
   };
 }
@@ -237,7 +240,10 @@ function lossColumns(run: Run): Column[] {
     value: (label) => {
       if (label === reference?.label) return "reference";
       const found = comparisons.find((comparison) => comparison.label === label);
-      return found === undefined ? undefined : verdictText(found);
+      const place = { experiment: "accuracy", setting: "gsm8k", figure: "accuracy" };
+      return found === undefined
+        ? undefined
+        : { text: verdictText(found), evidence: evidenceOf(run, label, place) };
     },
   };
   return [column];

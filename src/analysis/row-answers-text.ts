@@ -10,7 +10,7 @@ import {
 } from "./row-answers.ts";
 import { rowsOf } from "./cells.ts";
 import { divergenceRatio } from "./divergence.ts";
-import type { Finding, Quantity, Table } from "./finding.ts";
+import type { Finding, Quantity, Statement, Table } from "./finding.ts";
 import { accuracyComparisons, accuracyFindings } from "./row-accuracy.ts";
 import { asPercent, asText } from "./wording.ts";
 
@@ -85,7 +85,9 @@ export function answersTable(run: Run): Table | undefined {
         difference: comparison
           ? shown(comparison.difference, "points", "questions", scored?.evidence ?? [], 100)
           : scored && "reference",
-        verdict: comparison ? verdictText(comparison) : scored && "reference",
+        verdict: comparison
+          ? { text: verdictText(comparison), evidence: scored?.evidence ?? [] }
+          : scored && "reference",
         ...divergenceValues(divergence),
       };
     }),
@@ -178,7 +180,7 @@ function calibrationFinding({
 }
 
 /** For the answer's caveats: what these questions could not have seen; undefined without a comparison. */
-export function hiddenLossCaveat(run: Run): string | undefined {
+export function hiddenLossCaveat(run: Run): Statement | undefined {
   const undecided = accuracyComparisons(run).filter(({ differs }) => !differs);
   const [first] = undecided;
   if (first === undefined) return undefined;
@@ -186,5 +188,8 @@ export function hiddenLossCaveat(run: Run): string | undefined {
   const model = referenceAnswers(run)?.model;
   const where =
     model === run.manifest.config.model ? "" : ` to the ${model} model, which is not this one,`;
-  return `In ${first.counts.n} questions${where} no loss of accuracy was seen, but one could have hidden: ${losses.join(", ")} points.`;
+  return {
+    text: `In ${first.counts.n} questions${where} no loss of accuracy was seen, but one could have hidden: ${losses.join(", ")} points.`,
+    evidence: rowAnswers(run).flatMap(({ evidence }) => evidence),
+  };
 }

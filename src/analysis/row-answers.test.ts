@@ -126,9 +126,9 @@ describe("the table of answers", () => {
     expect(table?.title).toContain("(org/model; 250 questions, 8 shots, flexible-extract)");
     expect(table?.rows.map((row) => [row.row, row.verdict])).toEqual([
       ["bf16", "reference"],
-      ["fp8", "none seen; up to 2.00 may hide"],
-      ["awq", "none seen; up to 3.60 may hide"],
-      ["int4-rtn", "less accurate (p below 0.001)"],
+      ["fp8", expect.objectContaining({ text: "none seen; up to 2.00 may hide" })],
+      ["awq", expect.objectContaining({ text: "none seen; up to 3.60 may hide" })],
+      ["int4-rtn", expect.objectContaining({ text: "less accurate (p below 0.001)" })],
     ]);
     expect(table?.rows[1]).toMatchObject({
       accuracy: { n, of: "questions", unit: "%" },
@@ -144,7 +144,7 @@ describe("the table of answers", () => {
     expect(results?.rows.map(({ format }) => format)).toEqual(["bf16", "fp8", "awq"]);
     expect(results?.rows[2]).toMatchObject({
       accuracy: { value: expect.closeTo(79.2), n, of: "questions" },
-      loss: "none seen; up to 3.60 may hide",
+      loss: { text: "none seen; up to 3.60 may hide", evidence: ["awq/accuracy/gsm8k/0"] },
     });
   });
 });
@@ -188,7 +188,7 @@ describe("findings about answers", () => {
       /lossless|without loss|identical|no loss(?! of accuracy was seen, but)/i,
     );
     expect(texts).toMatch(/a loss of up to 2\.0 points could have hidden/);
-    expect(hiddenLossCaveat(run)).toBe(
+    expect(hiddenLossCaveat(run)?.text).toBe(
       "In 250 questions to the org/model model, which is not this one, no loss of accuracy was seen, but one could have hidden: fp8 up to 2.00, awq up to 3.60 points.",
     );
   });

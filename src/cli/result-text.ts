@@ -1,5 +1,5 @@
 /** The end table in the terminal: figures down, formats across, a bar against each ceiling, within 100 columns. */
-import type { Quantity, Table } from "../analysis/finding.ts";
+import { isQuantity, type Quantity, type Table, type TableValue } from "../analysis/finding.ts";
 import { asPercent, asText } from "../analysis/wording.ts";
 import { columnTitle, valueText } from "../report/quantity-text.ts";
 import { renderTable } from "./table.ts";
@@ -24,7 +24,7 @@ export function resultText({ columns, rows }: Table): string {
   const lines = figures.flatMap((column) => {
     const values = rows.map((row) => row[column.id]);
     const plain = [columnTitle(column), ...values.map((value) => withoutFraction(value))];
-    const ceilings = values.map((value) => (typeof value === "object" ? value.ceiling : undefined));
+    const ceilings = values.map((value) => (isQuantity(value) ? value.ceiling : undefined));
     const known = ceilings.find((ceiling) => ceiling !== undefined);
     if (known === undefined) return [plain];
     const title = `  of ${asText(known.value)}, ${known.label}`;
@@ -33,8 +33,8 @@ export function resultText({ columns, rows }: Table): string {
   return renderTable({ header: ["", ...names], rows: lines });
 }
 
-function withoutFraction(value: Quantity | string | undefined): string {
-  return typeof value === "object" ? valueText({ ...value, ceiling: undefined }) : valueText(value);
+function withoutFraction(value: TableValue): string {
+  return isQuantity(value) ? valueText({ ...value, ceiling: undefined }) : valueText(value);
 }
 
 function barText(ceiling: Quantity["ceiling"]): string {

@@ -40,7 +40,7 @@ function toText(run: Run, analysis: Analysis, report: string): string {
     results === undefined ? "" : `${resultText(results)}\n`,
     answers === undefined ? "" : `${answers.title}\n${tableText(answers)}\n`,
     `${answer}\n`,
-    ...caveats.map((caveat) => `- ${caveat}\n`),
+    ...caveats.map(({ text }) => `- ${text}\n`),
     `\nReport: ${relative(".", report)}\n`,
   ].join("");
 }

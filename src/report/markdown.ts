@@ -1,7 +1,7 @@
 /** The verdict and the tables as Markdown, for a pull request. */
 import { analyzeRun } from "../analysis/analyze.ts";
 import { type Requirements, requirementsOf } from "../analysis/eligibility.ts";
-import type { Table } from "../analysis/finding.ts";
+import { isQuantity, type Table, wordsOf } from "../analysis/finding.ts";
 import type { Run } from "../results/run.ts";
 import { subtitleOf, titleOf } from "./prose.ts";
 import { columnTitle, valueText } from "./quantity-text.ts";
@@ -26,11 +26,11 @@ function runMarkdown(run: Run, over: Requirements): string {
     `**${escapeMarkdown(recommendation.answer)}**\n\n`,
     results === undefined ? "" : `${tableMarkdown(results)}\n`,
     ...list(recommendation.objectives.map(({ claim }) => claim)),
-    ...list(recommendation.caveats),
-    ...list(recommendation.flips),
+    ...list(recommendation.caveats.map(({ text }) => text)),
+    ...list(recommendation.flips.map(({ text }) => text)),
     ...answers.map(
       ({ question, sentences }) =>
-        `\n**${escapeMarkdown(question)}** ${escapeMarkdown(sentences.join(" "))}\n`,
+        `\n**${escapeMarkdown(question)}** ${escapeMarkdown(wordsOf(sentences))}\n`,
     ),
     told.length === 0 ? "" : "\n### Findings\n\n",
     ...list(told.map(({ claim }) => claim)),
@@ -43,7 +43,7 @@ function runMarkdown(run: Run, over: Requirements): string {
 /** GitHub's table syntax; one line a row. */
 export function tableMarkdown(table: Table): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |\n`;
-  const numeric = (id: string) => table.rows.some((row) => typeof row[id] === "object");
+  const numeric = (id: string) => table.rows.some((row) => isQuantity(row[id]));
   return [
     line(table.columns.map((column) => escapeMarkdown(columnTitle(column)))),
     line(table.columns.map(({ id }) => (numeric(id) ? "---:" : "---"))),

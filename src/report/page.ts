@@ -1,13 +1,15 @@
 /** The report: one HTML file with everything in it, readable without scripts and without a network. */
 import { readFileSync } from "node:fs";
 import type { Analysis } from "../analysis/analyze.ts";
-import type { Finding } from "../analysis/finding.ts";
-import type { Run } from "../results/run.ts";
+import { crossoverEvidence } from "../analysis/crossovers.ts";
+import type { Finding, Statement, Table } from "../analysis/finding.ts";
+import { cellPath, type Run } from "../results/run.ts";
 import type { Figure, Records } from "./charts/chart.ts";
 import { charts } from "./charts/registry.ts";
 import { Html, html } from "./html.ts";
+import { linkedText } from "./linked-text.ts";
 import { definitionsOf, factsOf, methodOf, subtitleOf, titleOf } from "./prose.ts";
-import { type Linker, linkerOf, recordsHtml } from "./records-html.ts";
+import { type Linker, linkerOf, machineAnchor, recordsHtml } from "./records-html.ts";
 import { renderSvg } from "./render.ts";
 import { tableHtml, transposed } from "./table-html.ts";
 
@@ -69,7 +71,7 @@ async function runSection(entry: ReportedRun, id: string): Promise<Html> {
 <h1 id="${id}-title">${titleOf(run)}</h1>
 <p class="quiet">${subtitleOf(run)}</p>
 <h2>Verdict</h2>
-${verdict(entry)}
+${verdict(entry, link)}
 <h2>Result</h2>
 ${results === undefined ? undefined : tableHtml(transposed(results), link)}
 ${answers(entry, link)}
@@ -77,28 +79,29 @@ ${answers(entry, link)}
 ${await figures(entry, id, link)}
 <h2>Findings</h2>
 ${findings(entry, link)}
-${nextBatches(analysis)}
+${nextBatches(analysis, run, link)}
 ${tables.map((table) => html`<h2>${table.title}</h2>${tableHtml(table, link)}`)}
 <h2>Validity</h2>
-${validity(entry)}
+${validity(entry, link)}
 <h2>Method</h2>
-${method(run)}
+${method(run, id)}
 <h2>Records</h2>
 ${recordsHtml(run, id, cellsBase)}
 </section>`;
 }
 
-function verdict({ analysis }: ReportedRun): Html {
-  const { answer, objectives, caveats, flips, verdict: decided } = analysis.recommendation;
-  const list = (title: string, items: readonly string[]) =>
+function verdict({ analysis }: ReportedRun, link: Linker): Html {
+  const { recommendation } = analysis;
+  const { answer, objectives, caveats, flips, verdict: decided } = recommendation;
+  const list = (title: string, items: readonly Statement[]) =>
     items.length === 0
       ? undefined
-      : html`<h3>${title}</h3><ul>${items.map((item) => html`<li>${item}</li>`)}</ul>`;
+      : html`<h3>${title}</h3><ul>${items.map((item) => html`<li>${linkedText(item, link)}</li>`)}</ul>`;
   return html`<div class="verdict ${decided}">
-<p class="answer">${answer}</p>
+<p class="answer">${linkedText({ text: answer, evidence: recommendation.evidence }, link)}</p>
 ${list(
   "Why",
-  objectives.map(({ claim }) => claim),
+  objectives.map(({ claim, evidence: paths }) => ({ text: claim, evidence: paths })),
 )}
 ${list("Not in this answer", caveats)}
 ${list("What would change it", flips)}
@@ -108,8 +111,8 @@ ${list("What would change it", flips)}
 function answers({ analysis }: ReportedRun, link: Linker): Html | undefined {
   if (analysis.answers.length === 0) return undefined;
   const items = analysis.answers.map(
-    ({ question, sentences, evidence: paths }) => html`<h3>${question}</h3>
-<p>${sentences.join(" ")}</p>${pathLinks(paths, link)}
+    ({ question, sentences }) => html`<h3>${question}</h3>
+<p>${sentences.map((sentence) => html`${linkedText(sentence, link)} `)}</p>
 `,
   );
   return html`<h2>Answers</h2>${items}`;
@@ -137,7 +140,7 @@ async function figureHtml(figure: Figure, id: string, link: Linker): Promise<Htm
 <h3>${figure.title}</h3>
 <div class="wide">${new Html(wide)}</div>
 <div class="narrow">${new Html(narrow)}</div>
-<figcaption>${figure.caption}</figcaption>
+<figcaption>${linkedText({ text: figure.caption, evidence: evidenceOfTable(figure.data) }, link)}</figcaption>
 <details><summary>Numbers of this figure</summary>${tableHtml(figure.data, link)}</details>
 </figure>
 `;
@@ -150,16 +153,27 @@ function findings({ analysis }: ReportedRun, link: Linker): Html {
   );
   if (shown.length === 0) return html`<p>Nothing could be concluded from the finished cells.</p>`;
   const items = shown.map(
-    (finding) => html`<li>${mark(finding)}${finding.claim}${evidence(finding, link)}</li>\n`,
+    (finding) =>
+      html`<li>${mark(finding)}${linkedText({ text: finding.claim, evidence: finding.evidence }, link)}${pathLinks(finding.evidence, link)}</li>\n`,
   );
   return html`<ul class="findings">${items}</ul>`;
 }
 
 /** What to measure next, for whoever wants the crossover closer. */
-function nextBatches({ nextBatches: batches }: Analysis): Html | undefined {
+function nextBatches(
+  { nextBatches: batches, crossovers }: Analysis,
+  run: Run,
+  link: Linker,
+): Html | undefined {
   return batches.length === 0
     ? undefined
-    : html`<p>Throughput cells at batch ${batches.join(" and ")} would narrow the measured crossovers.</p>`;
+    : html`<p>${linkedText(
+        {
+          text: `Throughput cells at batch ${batches.join(" and ")} would narrow the measured crossovers.`,
+          evidence: crossovers.flatMap((crossover) => crossoverEvidence(run, crossover)),
+        },
+        link,
+      )}</p>`;
 }
 
 function mark({ id, verdict: word }: Finding): Html | undefined {
@@ -169,11 +183,13 @@ function mark({ id, verdict: word }: Finding): Html | undefined {
   return html`<span class="mark ${neutral ? "" : word}">${neutral ? "none" : word}</span>`;
 }
 
-/** Links to the cells behind a claim. */
-function evidence({ evidence: paths }: Finding, link: Linker): Html | undefined {
-  return pathLinks(paths, link);
+/** Every cell that a figure's table comes from. */
+function evidenceOfTable({ rows }: Table): string[] {
+  const values = rows.flatMap((row) => Object.values(row));
+  return values.flatMap((value) => (typeof value === "object" ? (value.evidence ?? []) : []));
 }
 
+/** Links to the cells behind a claim. */
 function pathLinks(paths: readonly string[], link: Linker): Html | undefined {
   if (paths.length === 0) return undefined;
   const items = paths.map((path) => {
@@ -186,24 +202,32 @@ function pathLinks(paths: readonly string[], link: Linker): Html | undefined {
   return html`<details><summary class="quiet">from ${cells}</summary><ul>${items}</ul></details>`;
 }
 
-function validity({ analysis, run }: ReportedRun): Html {
+function validity({ analysis, run }: ReportedRun, link: Linker): Html {
   const { incidents } = analysis;
   const total = run.manifest.cells.length;
-  if (incidents.length === 0)
-    return html`<p>All ${total} cells finished and passed every gate.</p>`;
-  return html`<p>${total - incidents.length} of ${total} cells finished and passed every gate.</p>
-${tableHtml({
-  title: "Cells without valid figures",
-  columns: [
-    { id: "cell", title: "cell", unit: "" },
-    { id: "kind", title: "what", unit: "" },
-    { id: "reason", title: "why", unit: "" },
-  ],
-  rows: incidents.map(({ path, kind, reason }) => ({ cell: path, kind, reason })),
-})}`;
+  const counted = (text: string) =>
+    html`<p>${linkedText({ text, evidence: run.manifest.cells.map(cellPath) }, link)}</p>`;
+  if (incidents.length === 0) return counted(`All ${total} cells finished and passed every gate.`);
+  return html`${counted(`${total - incidents.length} of ${total} cells finished and passed every gate.`)}
+${tableHtml(
+  {
+    title: "Cells without valid figures",
+    columns: [
+      { id: "cell", title: "cell", unit: "" },
+      { id: "kind", title: "what", unit: "" },
+      { id: "reason", title: "why", unit: "" },
+    ],
+    rows: incidents.map(({ path, kind, reason }) => ({
+      cell: path,
+      kind,
+      reason: { text: reason, evidence: [path] },
+    })),
+  },
+  link,
+)}`;
 }
 
-function method(run: Run): Html {
+function method(run: Run, sectionId: string): Html {
   const pair = ([name, value]: readonly [string, string]) =>
     html`<dt>${name}</dt><dd><code>${value}</code></dd>`;
   const definition = ({ name, text }: { name: string; text: string }) =>
@@ -211,7 +235,7 @@ function method(run: Run): Html {
   return html`<ul>${methodOf(run).map((sentence) => html`<li>${sentence}</li>`)}</ul>
 <h3>Metrics</h3>
 <dl>${definitionsOf().map(definition)}</dl>
-<h3>Machine and configuration</h3>
+<h3 id="${machineAnchor(sectionId)}">Machine and configuration</h3>
 <dl>${factsOf(run).map(pair)}</dl>
 <details><summary>Whole configuration</summary>
 <pre tabindex="0">${JSON.stringify(run.manifest.config, null, 2)}</pre></details>

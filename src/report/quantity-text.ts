@@ -1,13 +1,12 @@
 /** A quantity as the table, the page and Markdown print it. */
-import type { Quantity, Table } from "../analysis/finding.ts";
+import { isQuantity, type Quantity, type Table, type TableValue } from "../analysis/finding.ts";
 import { asPercent, asText } from "../analysis/wording.ts";
-
-export type TableValue = Table["rows"][number][string];
 
 /** "10.2", "23.1 (68 %)", "10.2 [9.9, 10.5]", "—" where nothing is known. */
 export function valueText(value: TableValue): string {
   if (value === undefined) return "—";
   if (typeof value === "string") return value;
+  if (!isQuantity(value)) return value.text;
   return `${asText(value.value)}${intervalText(value)}${fractionText(value)}`;
 }
 

@@ -1,5 +1,5 @@
 /** Where numbers come from: an anchor for each cell on the page, and there its figures and its files. */
-import type { Quantity } from "../analysis/finding.ts";
+import { manifestPath, type Quantity } from "../analysis/finding.ts";
 import { figureDefinitions } from "../results/figures.ts";
 import { type CellResult, cellPath, type Run } from "../results/run.ts";
 import { significant } from "../base/units.ts";
@@ -12,9 +12,15 @@ export type Linker = (evidence: readonly string[] | undefined) => string | undef
 export function linkerOf(run: Run, sectionId: string): Linker {
   const known = new Set(run.results.map(({ quantlab }) => cellPath(quantlab.key)));
   return (evidence) => {
-    const path = evidence?.find((candidate) => known.has(candidate));
-    return path === undefined ? undefined : `#${anchorOf(sectionId, path)}`;
+    const path = evidence?.find((candidate) => known.has(candidate) || candidate === manifestPath);
+    if (path === undefined) return undefined;
+    return `#${path === manifestPath ? machineAnchor(sectionId) : anchorOf(sectionId, path)}`;
   };
+}
+
+/** Where machine, model and configuration stand. */
+export function machineAnchor(sectionId: string): string {
+  return `${sectionId}-machine`;
 }
 
 /** Repeats of a cell share an anchor; whatever a label contains, an id stays one word. */

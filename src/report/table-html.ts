@@ -1,8 +1,15 @@
 /** A table as HTML: caption, scoped headers, numbers to the right, its own scroll area when wide. */
-import type { Quantity, Table } from "../analysis/finding.ts";
+import {
+  isQuantity,
+  manifestPath,
+  type Quantity,
+  type Table,
+  type TableValue,
+} from "../analysis/finding.ts";
 import { asPercent, asText } from "../analysis/wording.ts";
 import { type Html, html } from "./html.ts";
-import { columnTitle, type TableValue } from "./quantity-text.ts";
+import { linkedText } from "./linked-text.ts";
+import { columnTitle } from "./quantity-text.ts";
 import { type Linker, linked } from "./records-html.ts";
 
 const noLinks: Linker = () => undefined;
@@ -47,29 +54,38 @@ export function transposed(table: Table): Table {
 }
 
 function hasQuantity(table: Table, id: string): boolean {
-  return table.rows.some((row) => typeof row[id] === "object");
+  return table.rows.some((row) => isQuantity(row[id]));
 }
 
 function textOf(value: TableValue): string {
-  return typeof value === "object" ? asText(value.value) : (value ?? "—");
+  if (typeof value !== "object") return value ?? "—";
+  return isQuantity(value) ? asText(value.value) : value.text;
 }
 
 /** The value; below it, smaller, its interval and its share of the ceiling. */
 function valueHtml(value: TableValue, link: Linker): Html {
   if (typeof value !== "object") return html`${value ?? "—"}`;
-  return html`${linked(asText(value.value), value, link)}${under(value)}`;
+  if (!isQuantity(value)) return linkedText(value, link);
+  return html`${linked(asText(value.value), value, link)}${under(value, link)}`;
 }
 
-function under({ low, high, ceiling }: Quantity): Html[] {
+function under(quantity: Quantity, link: Linker): Html[] {
+  const { low, high, ceiling } = quantity;
   const lines: Html[] = [];
   if (low !== undefined && high !== undefined && asText(low) !== asText(high)) {
-    lines.push(html`<span class="under">${asText(low)} to ${asText(high)}</span>`);
+    const ends = linked(`${asText(low)} to ${asText(high)}`, quantity, link);
+    lines.push(html`<span class="under">${ends}</span>`);
   }
   if (ceiling !== undefined) {
     const { fraction, label, value } = ceiling;
     lines.push(
-      html`<span class="under">${asPercent(fraction)} of ${label} ${asText(value)}</span>`,
+      html`<span class="under">${linked(asPercent(fraction), quantity, link)} of ${label} ${ceilingLink(value, link)}</span>`,
     );
   }
   return lines;
+}
+
+/** A ceiling is a probe of the machine. */
+function ceilingLink(value: number, link: Linker): Html {
+  return linkedText({ text: asText(value), evidence: [manifestPath] }, link);
 }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 import { writeReport } from "../../src/report/write.ts";
 import { referenceRuns } from "../../src/results/reference.ts";
 import type { Run } from "../../src/results/run.ts";
@@ -45,6 +46,32 @@ async function hrefsOf(page: Page, selector: string): Promise<string[]> {
     .locator(selector)
     .evaluateAll((links) => links.map((link) => String(link.getAttribute("href"))));
 }
+
+/**
+ * Words with a number that is no link, from the verdict to the validity. Titles name settings, and what
+ * a level of confidence or a width in bits is does not come from a record.
+ */
+async function looseNumbers(page: Page): Promise<string[]> {
+  const texts: unknown = await page.evaluate(`(() => {
+    const skipped = "a, h1, h2, h3, th, caption, summary, svg, pre, code, dl, .cells, .quiet";
+    return [...document.querySelectorAll("main > section")].flatMap((section) => {
+      const walker = document.createTreeWalker(section, NodeFilter.SHOW_TEXT);
+      const found = [];
+      for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
+        if (node.parentElement.tagName === "H2" && node.textContent === "Method") break;
+        if (node.parentElement.closest(skipped) === null) found.push(node.textContent);
+      }
+      return found;
+    });
+  })()`);
+  return z
+    .array(z.string())
+    .parse(texts)
+    .filter((text) => /(?<![\w.-])\d/.test(text.replace(notMeasured, "")));
+}
+
+/** Levels of confidence, widths of formats, and the name of a setting that stands alone. */
+const notMeasured = /\d+ % (interval|power)|\d+th|\d+-bit|\d+ bits|^\d+ req\/s$/g;
 
 let folder = "";
 let browser: Browser;
@@ -124,14 +151,25 @@ describe.skipIf(!isChromiumPresent)(
       const hrefs = await hrefsOf(page, "a.number-link");
       expect(hrefs.length).toBeGreaterThan(60);
       for (const href of new Set(hrefs)) {
-        const results = page.locator(`[id="${href.slice(1)}"] a[href$="result.json"]`);
-        expect(await results.count(), href).toBeGreaterThan(0);
+        const isCell = !href.endsWith("-machine");
+        const target = page.locator(`[id="${href.slice(1)}"]`);
+        expect(await target.count(), href).toBe(1);
+        const results = target.locator(`a[href$="result.json"]`);
+        expect((await results.count()) > 0, href).toBe(isCell);
       }
       const files = await hrefsOf(page, "ul.cells a[href$='result.json']");
       for (const file of files.slice(0, 20)) {
         expect((await stat(join(folder, "run", decodeURI(file)))).isFile()).toBe(true);
       }
       await close();
+    }, 60_000);
+
+    it("leaves no number in its sentences and tables without a link", async () => {
+      for (const name of ["run", "reference"]) {
+        const { page, close } = await open(name, { width: 1100 });
+        expect(await looseNumbers(page), name).toEqual([]);
+        await close();
+      }
     }, 60_000);
 
     it("can be used from the keyboard", async () => {

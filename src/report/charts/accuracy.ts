@@ -64,7 +64,7 @@ function accuracySpec(rows: readonly string[], points: readonly Point[], width: 
     axis: { labelFontSize: 13, ticks: false, domain: false },
   };
   const x = { field: "value", type: "quantitative", ...percentAxis(points) };
-  const { color, shape } = rowScale(rows);
+  const { color, shape } = rowScale(rows, points);
   return {
     width,
     height: { step: 40 },
@@ -140,7 +140,7 @@ function paretoSpec(
     axis: { title: "tokens per second, batch 1", tickCount: 5 },
   };
   const y = { field: "value", type: "quantitative", ...percentAxis(points) };
-  const { color, shape } = rowScale(rows);
+  const { color, shape } = rowScale(rows, points);
   return {
     width,
     height: 240,
@@ -169,7 +169,7 @@ function dataOf(points: readonly Point[]): Table {
     rows: points.map(({ row, value, low, high, n, evidence }) => ({
       row,
       accuracy: { ...plainQuantity(value, "%", evidence), low, high },
-      n: String(n),
+      n: { text: String(n), evidence },
     })),
   };
 }

@@ -1,5 +1,6 @@
 /** What a chart is: a pure function from a run's analysis to a Vega-Lite specification. */
 import type { Analysis } from "../../analysis/analyze.ts";
+import { rowsOf } from "../../analysis/cells.ts";
 import type { Quantity, Table } from "../../analysis/finding.ts";
 import type { RecordedTimes } from "../../results/records.ts";
 import type { Run } from "../../results/run.ts";
@@ -40,12 +41,26 @@ export const rowColors: readonly string[] = [
   "#d0527c",
 ];
 
-/** The colour and mark of each row, the same in every chart of a run. */
-export function rowScale(labels: readonly string[]): {
+/** Rows that a chart has something of; a row may stand for its answers alone. */
+export function shownRows(run: Run, drawn: readonly { readonly row: string }[]): string[] {
+  return rowsOf(run).filter((label) => drawn.some(({ row }) => row === label));
+}
+
+/** "At 4 req/s", "When saturated". */
+export function when(rate: string): string {
+  return rate === "saturated" ? "When saturated" : `At ${rate}`;
+}
+
+/** The colour and mark of each row, the same in every chart of a run; only drawn rows have a legend. */
+export function rowScale(
+  labels: readonly string[],
+  drawn: readonly { readonly row: string }[],
+): {
   readonly color: Spec;
   readonly shape: Spec;
 } {
   const range = labels.map((_, i) => rowColors[i % rowColors.length]);
+  const legend = { values: labels.filter((label) => drawn.some(({ row }) => row === label)) };
   const marks = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"];
   return {
     color: {
@@ -54,6 +69,7 @@ export function rowScale(labels: readonly string[]): {
       sort: null,
       scale: { domain: labels, range },
       title: null,
+      legend,
     },
     shape: {
       field: "row",
@@ -61,6 +77,7 @@ export function rowScale(labels: readonly string[]): {
       sort: null,
       scale: { domain: labels, range: labels.map((_, i) => marks[i % marks.length]) },
       title: null,
+      legend,
     },
   };
 }

@@ -6,7 +6,15 @@ import { asText } from "../../analysis/wording.ts";
 import { itlGapsMs, tpotMs, ttftMs } from "../../metrics/latency.ts";
 import type { RecordedTimes } from "../../results/records.ts";
 import { cellPath, type Run } from "../../results/run.ts";
-import { type Chart, logAxis, plainQuantity, type Records, rowScale, type Spec } from "./chart.ts";
+import {
+  type Chart,
+  logAxis,
+  plainQuantity,
+  type Records,
+  rowScale,
+  type Spec,
+  when,
+} from "./chart.ts";
 
 interface Metric {
   readonly id: "ttft" | "itl" | "tpot";
@@ -101,7 +109,7 @@ function captionOf(samples: readonly Sample[], rates: readonly string[]): string
       const best = here.toSorted((a, b) => at(a, 0.5) - at(b, 0.5))[0];
       return best === undefined || here.length < 2
         ? []
-        : [`At ${rate}, ${best.row} has the lowest median, ${asText(at(best, 0.5))} ms.`];
+        : [`${when(rate)}, ${best.row} has the lowest median, ${asText(at(best, 0.5))} ms.`];
     })
     .join(" ");
 }
@@ -129,7 +137,7 @@ function specOf(
       share: Number((100 * (lowest + ((highest - lowest) * i) / steps)).toFixed(3)),
     })),
   );
-  const { color, shape } = rowScale(rows);
+  const { color, shape } = rowScale(rows, samples);
   const sideBySide = width >= 400 && shown.length > 1;
   const columns = sideBySide ? shown.length : 1;
   const x = {
@@ -192,7 +200,7 @@ function dataOf(samples: readonly Sample[], metric: Metric): Table {
           plainQuantity(at(sample, share), "ms", sample.evidence),
         ]),
       ),
-      n: String(sample.sorted.length),
+      n: { text: String(sample.sorted.length), evidence: sample.evidence },
     })),
   };
 }

@@ -1,9 +1,9 @@
 /** Time per token at batch 1 beside the least time in which its bytes can be read. */
 import type { BoundCell } from "../../analysis/bound.ts";
 import { ceilingsOf, rowsOf } from "../../analysis/cells.ts";
-import type { Table } from "../../analysis/finding.ts";
+import { manifestPath, type Table } from "../../analysis/finding.ts";
 import { asPercent, asText } from "../../analysis/wording.ts";
-import { type Chart, rowScale, type Spec } from "./chart.ts";
+import { type Chart, plainQuantity, rowScale, type Spec } from "./chart.ts";
 
 export const latency: Chart = {
   id: "latency",
@@ -49,7 +49,7 @@ function specOf(rows: readonly string[], cells: readonly BoundCell[], width: num
     scale: { domain, nice: false },
     axis: { title: "milliseconds per token", tickCount: 5 },
   };
-  const { color } = rowScale(rows);
+  const { color } = rowScale(rows, values);
   return {
     width,
     height: { step: 44 },
@@ -81,12 +81,12 @@ function dataOf(cells: readonly BoundCell[]): Table {
       { id: "bytes", title: "read for a token", unit: "GB" },
       { id: "share", title: "of the bandwidth", unit: "" },
     ],
-    rows: cells.map(({ label, measuredMs, floor, stepBytes, memoryFraction }) => ({
+    rows: cells.map(({ label, measuredMs, floor, stepBytes, memoryFraction, evidence }) => ({
       row: label,
-      measured: asText(measuredMs.value),
-      floor: asText(floor.memoryMs),
-      bytes: asText(stepBytes / 1e9),
-      share: asPercent(memoryFraction),
+      measured: plainQuantity(measuredMs.value, "ms", evidence),
+      floor: plainQuantity(floor.memoryMs, "ms", [manifestPath]),
+      bytes: plainQuantity(stepBytes / 1e9, "GB", [manifestPath]),
+      share: { text: asPercent(memoryFraction), evidence },
     })),
   };
 }

@@ -84,7 +84,7 @@ function captionOf(bars: readonly Bar[]): string {
 }
 
 function specOf(rows: readonly string[], bars: readonly Bar[], width: number): Spec {
-  const { color, shape } = rowScale(rows);
+  const { color, shape } = rowScale(rows, bars);
   const y = {
     field: "row",
     type: "nominal",
@@ -151,7 +151,7 @@ function dataOf(bars: readonly Bar[]): Table {
       panel,
       row,
       value: plainQuantity(value, unit, evidence),
-      gain: `${asText(gain)}x`,
+      gain: { text: `${asText(gain)}x`, evidence },
     })),
   };
 }

@@ -1,9 +1,9 @@
 /** TTFT and ITL by request rate: medians with a line up to the 99th percentile. */
-import { figureOf, rowsOf, settingsOf, settingTitle } from "../../analysis/cells.ts";
+import { evidenceOf, figureOf, rowsOf, settingsOf, settingTitle } from "../../analysis/cells.ts";
 import type { Table } from "../../analysis/finding.ts";
 import { asText } from "../../analysis/wording.ts";
 import type { Run } from "../../results/run.ts";
-import { type Chart, logAxis, rowScale, type Spec } from "./chart.ts";
+import { type Chart, logAxis, plainQuantity, rowScale, type Spec, when } from "./chart.ts";
 
 interface Point {
   readonly row: string;
@@ -11,6 +11,7 @@ interface Point {
   readonly median: number;
   /** The median again where no p99 was measured. */
   readonly p99: number;
+  readonly evidence: readonly string[];
 }
 
 /** One chart a metric; both are built alike. */
@@ -52,7 +53,9 @@ function pointsOf(run: Run, metric: "ttft" | "itl"): Point[] {
       const p99 = figureOf(run, row, { ...place, figure: `${metric}MsP99` })?.value;
       // A logarithmic axis has no zero.
       if (median === undefined || median <= 0) return [];
-      return [{ row, rate: settingTitle(setting), median, p99: Math.max(median, p99 ?? median) }];
+      const evidence = evidenceOf(run, row, { ...place, figure: `${metric}MsMedian` });
+      const rate = settingTitle(setting);
+      return [{ row, rate, median, p99: Math.max(median, p99 ?? median), evidence }];
     }),
   );
 }
@@ -64,7 +67,7 @@ function captionOf(points: readonly Point[], rates: readonly string[]): string {
       const best = here.toSorted((a, b) => a.median - b.median)[0];
       return best === undefined || here.length < 2
         ? []
-        : [`At ${rate}, ${best.row} has the lowest median, ${asText(best.median)} ms.`];
+        : [`${when(rate)}, ${best.row} has the lowest median, ${asText(best.median)} ms.`];
     })
     .join(" ");
 }
@@ -86,7 +89,7 @@ function specOf(
   const xOffset = { field: "row", type: "nominal", sort: rows };
   const values = points.flatMap(({ median, p99 }) => [median, p99]);
   const y = { field: "median", ...logAxis(values, `${name} (ms)`) };
-  const { color, shape } = rowScale(rows);
+  const { color, shape } = rowScale(rows, points);
   return {
     width,
     height: 260,
@@ -117,11 +120,11 @@ function dataOf(points: readonly Point[], name: string): Table {
       { id: "median", title: "median", unit: "ms" },
       { id: "p99", title: "p99", unit: "ms" },
     ],
-    rows: points.map(({ row, rate, median, p99 }) => ({
+    rows: points.map(({ row, rate, median, p99, evidence }) => ({
       row,
       rate,
-      median: asText(median),
-      p99: p99 === median ? "—" : asText(p99),
+      median: plainQuantity(median, "ms", evidence),
+      p99: p99 === median ? "—" : plainQuantity(p99, "ms", evidence),
     })),
   };
 }

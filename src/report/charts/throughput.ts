@@ -1,12 +1,12 @@
 /** Output tokens per second against batch size, with every crossover marked. */
 import type { Analysis } from "../../analysis/analyze.ts";
-import { rowsOf, settingTitle } from "../../analysis/cells.ts";
+import { evidenceOf, rowsOf, settingTitle } from "../../analysis/cells.ts";
 import { throughputCurve } from "../../analysis/crossovers.ts";
-import type { Table } from "../../analysis/finding.ts";
+import type { Quantity, Table } from "../../analysis/finding.ts";
 import { meanInterval } from "../../analysis/interval.ts";
 import { asText } from "../../analysis/wording.ts";
 import type { Run } from "../../results/run.ts";
-import { type Chart, logAxis, rowScale, type Spec } from "./chart.ts";
+import { type Chart, logAxis, plainQuantity, rowScale, type Spec, shownRows } from "./chart.ts";
 
 interface Point {
   readonly row: string;
@@ -36,8 +36,8 @@ export const throughput: Chart = {
       id: "throughput",
       title: "Throughput against batch size",
       caption: captionOf(analysis, points, batches),
-      spec: (width) => specOf(rowsOf(run), { points, marks, roofs, batches }, width),
-      data: dataOf(rowsOf(run), points, batches),
+      spec: (width) => specOf(run, { points, marks, roofs, batches }, width),
+      data: dataOf(run, points, batches),
     };
   },
 };
@@ -80,11 +80,17 @@ interface Drawn {
   readonly batches: readonly number[];
 }
 
-function specOf(
-  rows: readonly string[],
-  { points, marks, roofs, batches }: Drawn,
-  width: number,
-): Spec {
+/** A throughput with the cells that it is the mean of. */
+function ofCell(run: Run, row: string, batch: number, value: number): Quantity {
+  const place = {
+    experiment: "throughput",
+    setting: `batch-${batch}`,
+    figure: "outputTokensPerSecond",
+  };
+  return plainQuantity(value, "tok/s", evidenceOf(run, row, place));
+}
+
+function specOf(run: Run, { points, marks, roofs, batches }: Drawn, width: number): Spec {
   const x = {
     field: "batch",
     type: "quantitative",
@@ -96,7 +102,7 @@ function specOf(
     ...roofs.map(({ floor }) => floor),
   ];
   const y = { field: "value", ...logAxis(values, "output tokens per second") };
-  const { color, shape } = rowScale(rows);
+  const { color, shape } = rowScale(rowsOf(run), points);
   const text = { field: "text", type: "nominal" };
   return {
     width,
@@ -122,8 +128,10 @@ function specOf(
         mark: {
           type: "text",
           align: "right",
+          baseline: "bottom",
           angle: 270,
-          dy: -6,
+          dx: 0,
+          dy: -3,
           fontSize: 11,
           color: "currentColor",
         },
@@ -177,11 +185,7 @@ function captionOf(
   return `${lead}${places} Dotted: what the ceilings allow (roofline). Shaded: 95 % interval of a crossing. Both axes are logarithmic; bars are 95 % intervals where cells were repeated.`;
 }
 
-function dataOf(
-  rows: readonly string[],
-  points: readonly Point[],
-  batches: readonly number[],
-): Table {
+function dataOf(run: Run, points: readonly Point[], batches: readonly number[]): Table {
   return {
     title: "Output tokens per second",
     columns: [
@@ -192,12 +196,12 @@ function dataOf(
         unit: "tok/s",
       })),
     ],
-    rows: rows.map((row) => ({
+    rows: shownRows(run, points).map((row) => ({
       row,
       ...Object.fromEntries(
         points
           .filter((point) => point.row === row)
-          .map(({ batch, value }) => [`batch-${batch}`, asText(value)]),
+          .map(({ batch, value }) => [`batch-${batch}`, ofCell(run, row, batch, value)]),
       ),
     })),
   };

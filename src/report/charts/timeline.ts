@@ -35,7 +35,7 @@ export const timeline: Chart = {
         ],
         rows: lanes.map((lane) => ({
           row: lane.row,
-          requests: String(lane.requests.length),
+          requests: { text: String(lane.requests.length), evidence: [lane.path] },
           end: plainQuantity(endOf(lane) / 1e3, "s", [lane.path]),
           wait: plainQuantity(longestWait(lane) / 1e3, "s", [lane.path]),
         })),
