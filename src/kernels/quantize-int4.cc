@@ -279,7 +279,11 @@ void forEachBlock(const ScaledMatrix& matrix, std::size_t width, const Visit& vi
 // A BF16 matrix packed for the matmul.
 Weight packedBf16(const bf16* values, std::size_t rows, std::size_t columns) {
   const Format* format = formatNamed("bf16");
-  Weight weight{format, rows, columns, 0, (columns + 1) / 2, {}, {}, {}};
+  Weight weight{};
+  weight.format = format;
+  weight.rows = rows;
+  weight.columns = columns;
+  weight.pairs = (columns + 1) / 2;
   weight.codes = Block(weight.panels() * format->panelBytes(weight).codes, MemoryKind::weight);
   const void* tensors[] = {values};
   packPanels(weight, tensors);

@@ -8,28 +8,31 @@ namespace quantlab::check {
 namespace {
 
 // What the format makes of x, in FP64.
-std::vector<double> activations(const Format& format, const std::vector<bf16>& x, std::size_t m,
-                                std::size_t columns) {
+std::vector<double> activations(const Weight& weight, const std::vector<bf16>& x, std::size_t m) {
+  const std::size_t columns = weight.columns;
   std::vector<double> values(m * columns);
   std::vector<bf16> rounded(columns);
+  std::vector<float> scales(std::max<std::size_t>(1, weight.groups()), 1.0f);
   for (std::size_t row = 0; row < m; row++) {
     const bf16* source = x.data() + row * columns;
-    double scale = 1;
-    if (format.quantizeActivations != nullptr) {
-      scale = format.quantizeActivations(source, columns, rounded.data());
+    if (weight.format->quantizeActivations != nullptr) {
+      weight.format->quantizeActivations(weight, source, rounded.data(), scales.data());
       source = rounded.data();
     }
     for (std::size_t k = 0; k < columns; k++)
-      values[row * columns + k] = bf16ToFloat(source[k]) * scale;
+      values[row * columns + k] = static_cast<double>(bf16ToFloat(source[k])) *
+                                  scales[weight.groupSize == 0 ? 0 : k / weight.groupSize];
   }
   return values;
 }
 
-// Largest error over (columns + 4) 2^-24 times the sum of magnitudes: at most 1.
-double worstError(const Format& format, std::size_t rows, std::size_t columns, std::size_t m) {
-  const auto weight = quantized(format, rows, columns, samples(rows * columns, rows + columns));
+// Largest error over (columns + 4) 2^-24 times the sum of magnitudes: at most 1. In a group two more
+// roundings, of the scales.
+double worstError(const Variant& variant, std::size_t rows, std::size_t columns, std::size_t m) {
+  const Format& format = variant.format;
+  const auto weight = quantized(variant, rows, columns, samples(rows * columns, rows + columns));
   const auto x = samples(m * columns, m + 7);
-  const auto values = activations(format, x, m, columns);
+  const auto values = activations(*weight, x, m);
   std::vector<float> out(m * rows);
   LinearOutput output;
   output.single = out.data();
@@ -46,7 +49,7 @@ double worstError(const Format& format, std::size_t rows, std::size_t columns, s
         sum += product;
         magnitude += std::fabs(product);
       }
-      const double bound = static_cast<double>(columns + 4) * 0x1p-24 * magnitude;
+      const double bound = static_cast<double>(columns + (variant.grouped ? 8 : 4)) * 0x1p-24 * magnitude;
       const double error = std::fabs(out[i * rows + n] - sum);
       if (!(error <= bound)) worst = std::max(worst, bound > 0 ? error / bound : 1e9);
       else if (bound > 0) worst = std::max(worst, error / bound);
@@ -59,15 +62,15 @@ double worstError(const Format& format, std::size_t rows, std::size_t columns, s
 
 int checkProducts() {
   int failures = 0;
-  for (const Format* format : registeredFormats()) {
+  for (const Variant& variant : variants()) {
     double worst = 0;
     const auto one = [&](std::size_t rows, std::size_t columns, std::size_t m) {
-      const std::size_t whole = format->grouped ? (columns + 31) / 32 * 32 : columns;
-      const double error = worstError(*format, rows, whole, m);
+      const std::size_t whole = variant.format.grouping == Grouping::always ? (columns + 31) / 32 * 32 : columns;
+      const double error = worstError(variant, rows, whole, m);
       worst = std::max(worst, error);
       if (!(error <= 1)) {
         failures++;
-        std::printf("FAILED %s rows %zu columns %zu m %zu: error %.3g of the bound\n", format->name,
+        std::printf("FAILED %s rows %zu columns %zu m %zu: error %.3g of the bound\n", variant.name().c_str(),
                     rows, whole, m, error);
       }
     };
@@ -80,7 +83,7 @@ int checkProducts() {
     for (std::size_t columns : {640, 1152, 2047, 2048})
       for (std::size_t m : {1, 4, 16, 17, 31, 33}) one(76, columns, m);
     for (std::size_t columns : {640, 1152}) one(76, columns, 300);
-    std::printf("%s: largest error %.3f of the bound\n", format->name, worst);
+    std::printf("%s: largest error %.3f of the bound\n", variant.name().c_str(), worst);
   }
   return failures;
 }

@@ -25,13 +25,34 @@ inline std::vector<float> floats(const std::vector<bf16>& values) {
   return wide;
 }
 
-inline std::unique_ptr<Weight> quantized(const Format& format, std::size_t rows,
+// A format, with groups of columns or without.
+struct Variant {
+  const Format& format;
+  bool grouped;
+
+  std::string name() const {
+    return std::string(format.name) +
+           (grouped && format.grouping == Grouping::optional ? " in groups" : "");
+  }
+};
+
+inline std::vector<Variant> variants() {
+  std::vector<Variant> all;
+  for (const Format* format : registeredFormats()) {
+    if (format->grouping != Grouping::always) all.push_back({*format, false});
+    if (format->grouping != Grouping::never) all.push_back({*format, true});
+  }
+  return all;
+}
+
+inline std::unique_ptr<Weight> quantized(const Variant& variant, std::size_t rows,
                                          std::size_t columns, const std::vector<bf16>& values) {
+  const Format& format = variant.format;
   auto weight = std::make_unique<Weight>();
   weight->format = &format;
   weight->rows = rows;
   weight->columns = columns;
-  if (format.grouped) weight->groupSize = columns % 128 == 0 ? 128 : columns % 64 == 0 ? 64 : 32;
+  if (variant.grouped) weight->groupSize = columns % 128 == 0 ? 128 : columns % 64 == 0 ? 64 : 32;
   const std::size_t pairs = (columns + 1) / 2;
   weight->pairs = (pairs + format.pairMultiple - 1) / format.pairMultiple * format.pairMultiple;
   const PanelBytes bytes = format.panelBytes(*weight);

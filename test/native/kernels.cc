@@ -43,14 +43,14 @@ int time(int threadCount) {
   std::printf("%s, %d threads: read %.1f GB/s, BF16 inner product %.0f GFLOP/s\n",
               cpuModel().c_str(), threadCount, bandwidth * 1e-9, peak * 1e-9);
   const std::size_t shapes[][2] = {{3072, 2048}, {2048, 2048}, {16384, 2048}, {2048, 8192}};
-  for (const Format* format : registeredFormats()) {
+  for (const check::Variant& variant : check::variants()) {
     for (const auto& [rows, columns] : shapes) {
       const auto values = samples(rows * columns, 1);
       // Enough copies that none is in a cache when its turn comes.
       std::vector<std::unique_ptr<Weight>> copies;
       std::size_t bytes = 0;
       do {
-        copies.push_back(quantized(*format, rows, columns, values));
+        copies.push_back(quantized(variant, rows, columns, values));
         bytes += copies.back()->bytes();
       } while (bytes < (std::size_t{600} << 20) && copies.size() < 40);
       for (std::size_t m : {1, 4, 8, 16, 64, 512}) {
@@ -64,8 +64,8 @@ int time(int threadCount) {
         const double median = times[times.size() / 2];
         const double rate = static_cast<double>(copies[0]->bytes()) / median;
         const double flops = 2.0 * static_cast<double>(m * rows * columns) / median;
-        std::printf("%-5s [%5zu, %4zu] m %3zu  %9.1f us  %6.1f GB/s %4.0f %%  %7.0f GFLOP/s %4.0f %%\n",
-                    format->name, rows, columns, m, median * 1e6, rate * 1e-9,
+        std::printf("%-13s [%5zu, %4zu] m %3zu  %9.1f us  %6.1f GB/s %4.0f %%  %7.0f GFLOP/s %4.0f %%\n",
+                    variant.name().c_str(), rows, columns, m, median * 1e6, rate * 1e-9,
                     100 * rate / bandwidth, flops * 1e-9, 100 * flops / peak);
       }
     }

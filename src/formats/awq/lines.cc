@@ -11,17 +11,6 @@
 namespace quantlab::awq {
 namespace {
 
-// BF16 of -16 .. 15, at the low five bits of the number.
-struct NumberTable {
-  alignas(64) bf16 values[32];
-};
-const NumberTable numbers = [] {
-  NumberTable table{};
-  for (int number = -16; number < 16; number++)
-    table.values[number & 31] = floatToBf16(static_cast<float>(number));
-  return table;
-}();
-
 QUANTLAB_BODY void widenScalesBody(const std::uint16_t* bits, float* scales) {
   for (std::size_t i = 0; i < kPanelRows; i++) scales[i] = f16ToFloat(bits[i]);
 }
@@ -43,52 +32,6 @@ const bf16* portableLines(const Weight& weight, std::size_t panel, std::size_t f
 }
 
 #if defined(__x86_64__)
-// BF16 of 16 numbers from -15 to 15: the magnitude's low and high byte from a table each.
-QUANTLAB_AVX2 inline __m256i avx2Numbers(__m256i values, __m256i lowTable, __m256i highTable) {
-  const __m256i magnitude = _mm256_abs_epi16(values);
-  const __m256i low = _mm256_shuffle_epi8(lowTable, magnitude);
-  const __m256i high = _mm256_shuffle_epi8(highTable, _mm256_slli_epi16(magnitude, 8));
-  const __m256i sign = _mm256_and_si256(values, _mm256_set1_epi16(static_cast<short>(0x8000)));
-  return _mm256_or_si256(_mm256_or_si256(low, high), sign);
-}
-
-QUANTLAB_AVX2 const bf16* avx2Lines(const Weight& weight, std::size_t panel, std::size_t firstPair,
-                                    std::size_t pairs, bf16* scratch) {
-  alignas(16) std::uint8_t low[16];
-  alignas(16) std::uint8_t high[16];
-  for (std::size_t i = 0; i < 16; i++) {
-    low[i] = static_cast<std::uint8_t>(numbers.values[i]);
-    high[i] = static_cast<std::uint8_t>(numbers.values[i] >> 8);
-  }
-  const __m256i lowTable =
-      _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(low)));
-  const __m256i highTable =
-      _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(high)));
-  const __m256i nibble = _mm256_set1_epi16(15);
-  const std::size_t groupPairs = weight.groupSize / 2;
-  for (std::size_t begin = firstPair; begin < firstPair + pairs; begin += groupPairs) {
-    const std::uint8_t* zeros = zerosOf(weight, panel, begin / groupPairs);
-    alignas(32) std::uint16_t zero[kLineElements];
-    for (std::size_t i = 0; i < kLineElements; i++)
-      zero[i] = static_cast<std::uint16_t>(zeroOf(zeros, i / 2));
-    for (std::size_t half = 0; half < 2; half++) {
-      const __m256i zeroWords =
-          _mm256_load_si256(reinterpret_cast<const __m256i*>(zero + 16 * half));
-      for (std::size_t pair = begin; pair < begin + groupPairs; pair += 4) {
-        __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(
-            panelOf(weight, panel) + pair / 4 * kLineElements + 16 * half));
-        for (std::size_t j = 0; j < 4; j++, codes = _mm256_srli_epi16(codes, 4)) {
-          const __m256i values = _mm256_sub_epi16(_mm256_and_si256(codes, nibble), zeroWords);
-          bf16* line = scratch + (pair + j - firstPair) * kLineElements + 16 * half;
-          _mm256_storeu_si256(reinterpret_cast<__m256i*>(line),
-                              avx2Numbers(values, lowTable, highTable));
-        }
-      }
-    }
-  }
-  return scratch;
-}
-
 // A group's zero points, each in the four bytes of its output.
 QUANTLAB_AVX512 inline __m512i zeroBytes(const std::uint8_t* zeros) {
   std::uint32_t halves[2];
@@ -230,7 +173,6 @@ void groupScales(const Weight& weight, std::size_t panel, std::size_t group, flo
 
 const FormatLoops portableLoops{portableLines, groupScales, nullptr};
 #if defined(__x86_64__)
-const FormatLoops avx2Loops{avx2Lines, groupScales, nullptr};
 const FormatLoops avx512Loops{avx512Lines, groupScales, few};
 #endif
 

@@ -26,6 +26,17 @@ inline unsigned zeroOf(const std::uint8_t* zeros, std::size_t output) {
   return zeros[output / 2] >> (output % 2 * 4) & 15u;
 }
 
+// BF16 of -16 .. 15, at the low five bits of the number.
+struct NumberTable {
+  alignas(64) bf16 values[32];
+};
+inline const NumberTable numbers = [] {
+  NumberTable table{};
+  for (int number = -16; number < 16; number++)
+    table.values[number & 31] = floatToBf16(static_cast<float>(number));
+  return table;
+}();
+
 // Scales of the 16 outputs of a panel in one group, as FP32.
 void groupScales(const Weight& weight, std::size_t panel, std::size_t group, float* scales);
 

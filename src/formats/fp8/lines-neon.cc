@@ -15,7 +15,7 @@ const bf16* lines(const Weight& weight, std::size_t panel, std::size_t firstPair
 
 }  // namespace
 
-const FormatLoops neonLoops{lines, nullptr, nullptr};
+const FormatLoops neonLoops{lines, groupScales, nullptr};
 
 }  // namespace quantlab::fp8
 #endif

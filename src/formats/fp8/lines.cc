@@ -1,4 +1,4 @@
-// E4M3 codes to BF16 lines: a table of 256 entries, byte shuffles (AVX2), byte tables (AVX-512).
+// E4M3 codes to BF16 lines: a table of 256 entries, byte tables (AVX-512).
 #include "lines.h"
 
 #include <cstring>
@@ -15,12 +15,6 @@ const bf16* portableLines(const Weight& weight, std::size_t panel, std::size_t f
 }
 
 #if defined(__x86_64__)
-QUANTLAB_AVX2 const bf16* avx2Lines(const Weight& weight, std::size_t panel, std::size_t firstPair,
-                                    std::size_t pairs, bf16* scratch) {
-  widenAvx2(panelOf(weight, panel) + firstPair / 2 * kCodeBytes, pairs / 2, scratch);
-  return scratch;
-}
-
 QUANTLAB_AVX512 const bf16* avx512Lines(const Weight& weight, std::size_t panel,
                                         std::size_t firstPair, std::size_t pairs, bf16* scratch) {
   const Decoder tables = decoder();
@@ -94,16 +88,15 @@ QUANTLAB_AVX512 void few(const Weight& weight, std::size_t panel, std::size_t pa
 }
 #endif
 
+}  // namespace
+
 void groupScales(const Weight& weight, std::size_t panel, std::size_t group, float* scales) {
   const float* stored = weight.scales.as<float>() + (panel * weight.groups() + group) * kPanelRows;
   std::memcpy(scales, stored, kPanelRows * sizeof(float));
 }
 
-}  // namespace
-
 const FormatLoops portableLoops{portableLines, groupScales, nullptr};
 #if defined(__x86_64__)
-const FormatLoops avx2Loops{avx2Lines, groupScales, nullptr};
 const FormatLoops avx512Loops{avx512Lines, groupScales, few};
 #endif
 

@@ -14,6 +14,9 @@ inline const std::uint8_t* panelOf(const Weight& weight, std::size_t panel) {
   return weight.codes.as<std::uint8_t>() + panel * weight.pairs / 2 * kCodeBytes;
 }
 
+// Scales of the 16 outputs of a panel in one group.
+void groupScales(const Weight& weight, std::size_t panel, std::size_t group, float* scales);
+
 extern const FormatLoops portableLoops;
 #if defined(__x86_64__)
 extern const FormatLoops avx2Loops;
