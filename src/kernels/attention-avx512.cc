@@ -4,9 +4,11 @@
 
 #if defined(__x86_64__)
 #include <cstring>
+#include <limits>
 
 #include "../formats/fp8/decode.h"
 #include "dispatch.h"
+#include "exponential.h"
 #include "intrinsics.h"
 
 namespace quantlab {
@@ -101,6 +103,56 @@ QUANTLAB_AVX512 void score(const QueryRows& queries, const TileOf<typename Lines
       default: scoreRows<4, Lines>(data, queries, keys, target);
     }
   }
+}
+
+// e^x of x <= 0, 0 below -87.3; NaN stays NaN. Cephes' polynomial, as in exponential.h.
+QUANTLAB_AVX512 inline __m512 exponential(__m512 x) {
+  const __mmask16 counts = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.3f), _CMP_NLT_UQ);
+  const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504088896341f)),
+                                        _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
+  r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
+  __m512 p = _mm512_set1_ps(1.9875691500e-4f);
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
+  p = _mm512_fmadd_ps(p, _mm512_mul_ps(r, r), _mm512_add_ps(r, _mm512_set1_ps(1.0f)));
+  return _mm512_maskz_scalef_ps(counts, p, n);
+}
+
+QUANTLAB_AVX512 inline __m512 roundToBf16(__m512 x) {
+  const __m512bh pairs = _mm512_cvtne2ps_pbh(x, x);
+  const __m256i half = _mm512_castsi512_si256((__m512i)pairs);
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
+QUANTLAB_AVX512 float soften(float* scores, float scale, float* maximum, float* sum) {
+  const __m512 factor = _mm512_set1_ps(scale);
+  __m512 scaled[kTileGroups];
+#pragma GCC unroll 4
+  for (std::size_t j = 0; j < kTileGroups; j++)
+    scaled[j] = _mm512_mul_ps(_mm512_loadu_ps(scores + 16 * j), factor);
+  const __m512 best =
+      _mm512_max_ps(_mm512_max_ps(scaled[0], scaled[1]), _mm512_max_ps(scaled[2], scaled[3]));
+  const float before = *maximum;
+  const float found = _mm512_reduce_max_ps(best);
+  const float top = found > before ? found : before;
+  // A row that sees nothing yet: weights 0, not exp(-inf + inf).
+  const float shift = top == -std::numeric_limits<float>::infinity() ? 0.0f : top;
+  const __m512 shifts = _mm512_set1_ps(shift);
+  __m512 total = _mm512_setzero_ps();
+#pragma GCC unroll 4
+  for (std::size_t j = 0; j < kTileGroups; j++) {
+    const __m512 weight = roundToBf16(exponential(_mm512_sub_ps(scaled[j], shifts)));
+    _mm512_storeu_ps(scores + 16 * j, weight);
+    total = _mm512_add_ps(total, weight);
+  }
+  const float keep = top == before ? 1.0f : quantlab::exponential(before - shift);
+  *maximum = top;
+  *sum = *sum * keep + _mm512_reduce_add_ps(total);
+  return keep;
 }
 
 // A tile's weights as BF16 pairs, which they hold exactly: pairs[row * kTileKeys / 2 + p].
@@ -233,7 +285,8 @@ const TileLoops avx512TileLoops{{score<StoredLines>, accumulate<StoredLines>},
                                 widen,
                                 nullptr,
                                 nullptr,
-                                true};
+                                true,
+                                soften};
 
 }  // namespace quantlab
 #endif

@@ -2,6 +2,7 @@
 #include "attention-item.h"
 
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "dispatch.h"
@@ -10,23 +11,38 @@
 namespace quantlab {
 namespace {
 
-// Weights of one row of a tile from its scores: exp(scale * score - maximum) where the row may look,
-// 0 elsewhere, as BF16 numbers if `rounds`; updates the row's running maximum and sum. Returns the factor for what was summed.
-QUANTLAB_BODY float softenRowBody(float* scores, const int* visible, float scale, bool rounds,
-                                  float* maximum, float* sum) {
+// The nearest BF16 number of a weight: a finite one of at least 0, or NaN.
+QUANTLAB_BODY float roundedWeight(float weight) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &weight, 4);
+  bits = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
+  std::memcpy(&weight, &bits, 4);
+  return weight;
+}
+
+// Folds 16 lanes in halves, the same way under every instruction set.
+template <typename Fold>
+QUANTLAB_BODY float foldLanes(float* lanes, const Fold& fold) {
+  for (std::size_t lane = 0; lane < 8; lane++) lanes[lane] = fold(lanes[lane], lanes[lane + 8]);
+  for (std::size_t lane = 0; lane < 4; lane++) lanes[lane] = fold(lanes[lane], lanes[lane + 4]);
+  for (std::size_t lane = 0; lane < 2; lane++) lanes[lane] = fold(lanes[lane], lanes[lane + 2]);
+  return fold(lanes[0], lanes[1]);
+}
+
+// Weights of one row of a tile from its scores: exp(scale * score - maximum), as BF16 numbers if `Rounds`;
+// updates the row's running maximum and sum. Returns the factor for what was summed.
+template <bool Rounds>
+QUANTLAB_BODY float softenScores(float* scores, float scale, float* maximum, float* sum) {
+  const auto larger = [](float a, float b) { return b > a ? b : a; };
   float lanes[16];
   for (std::size_t lane = 0; lane < 16; lane++) lanes[lane] = *maximum;
   for (std::size_t j = 0; j < kTileGroups; j++) {
-    for (int lane = 0; lane < 16; lane++) {
-      const float score = lane < visible[j] ? scores[16 * j + lane] * scale : kMinusInfinity;
-      scores[16 * j + lane] = score;
-      lanes[lane] = score > lanes[lane] ? score : lanes[lane];
+    for (std::size_t lane = 0; lane < 16; lane++) {
+      scores[16 * j + lane] *= scale;
+      lanes[lane] = larger(lanes[lane], scores[16 * j + lane]);
     }
   }
-  for (std::size_t width = 8; width > 0; width /= 2)
-    for (std::size_t lane = 0; lane < width; lane++)
-      lanes[lane] = lanes[lane + width] > lanes[lane] ? lanes[lane + width] : lanes[lane];
-  const float top = lanes[0];
+  const float top = foldLanes(lanes, larger);
   // A row that sees nothing yet: weights 0, not exp(-inf + inf).
   const float shift = top == kMinusInfinity ? 0.0f : top;
   const float factor = exponential(*maximum - shift);
@@ -34,22 +50,23 @@ QUANTLAB_BODY float softenRowBody(float* scores, const int* visible, float scale
   for (std::size_t j = 0; j < kTileGroups; j++) {
     for (std::size_t lane = 0; lane < 16; lane++) {
       const float exact = exponential(scores[16 * j + lane] - shift);
-      const float weight = rounds ? bf16ToFloat(floatToBf16(exact)) : exact;
+      const float weight = Rounds ? roundedWeight(exact) : exact;
       scores[16 * j + lane] = weight;
       total[lane] += weight;
     }
   }
-  for (std::size_t width = 8; width > 0; width /= 2)
-    for (std::size_t lane = 0; lane < width; lane++) total[lane] += total[lane + width];
   *maximum = top;
-  *sum = *sum * factor + total[0];
+  *sum = *sum * factor + foldLanes(total, [](float a, float b) { return a + b; });
   return factor;
 }
 
-QUANTLAB_VARIANTS(float, softenRow,
-                  (float* scores, const int* visible, float scale, bool rounds, float* maximum,
-                   float* sum),
-                  (scores, visible, scale, rounds, maximum, sum));
+QUANTLAB_BODY float softenBody(float* scores, float scale, bool rounds, float* maximum, float* sum) {
+  return rounds ? softenScores<true>(scores, scale, maximum, sum)
+                : softenScores<false>(scores, scale, maximum, sum);
+}
+QUANTLAB_VARIANTS(float, soften,
+                  (float* scores, float scale, bool rounds, float* maximum, float* sum),
+                  (scores, scale, rounds, maximum, sum));
 
 template <typename Element>
 TileOf<Element> tileAt(const Problem& problem, const Item& item, std::size_t firstGroup,
@@ -73,6 +90,24 @@ TileOf<Element> tileAt(const Problem& problem, const Item& item, std::size_t fir
     tile.starts[j] = start;
   }
   return tile;
+}
+
+// Whether a row that sees the first `limit` keys sees all of a full tile.
+template <typename Element>
+bool allVisible(const TileOf<Element>& tile, std::size_t limit) {
+  std::size_t keys = 0;
+  for (std::size_t j = 0; j < tile.groups; j++) keys += tile.counts[j];
+  return keys == kTileKeys && tile.starts[kTileGroups - 1] + KvCache::kGroupKeys <= limit;
+}
+
+// Scores of keys that do not exist, or that lie behind the row's own, become -infinity.
+template <typename Element>
+void hideBehind(const TileOf<Element>& tile, std::size_t limit, float* scores) {
+  for (std::size_t j = 0; j < kTileGroups; j++) {
+    const bool seen = j < tile.groups && limit > tile.starts[j];
+    const std::size_t visible = seen ? std::min(tile.counts[j], limit - tile.starts[j]) : 0;
+    for (std::size_t lane = visible; lane < 16; lane++) scores[16 * j + lane] = kMinusInfinity;
+  }
 }
 
 // The groups at `stored` as lines in `scratch`; sets `lines` to where each begins.
@@ -180,15 +215,15 @@ void runTiles(const Problem& problem, const Item& item, std::size_t firstGroup,
   for (std::size_t group = firstGroup; group < endGroup; group += kTileGroups) {
     const TileOf<Element> tile = tileAt<Element>(problem, item, group, endGroup, keys);
     reader.score(tile, scores);
+    const bool whole = allVisible(tile, visibleKeys(problem, item, 0));
     for (std::size_t row = 0; row < item.vectors; row++) {
-      const std::size_t limit = visibleKeys(problem, item, row);
-      int visible[kTileGroups] = {};
-      for (std::size_t j = 0; j < tile.groups; j++)
-        visible[j] = limit <= tile.starts[j]
-                         ? 0
-                         : static_cast<int>(std::min(tile.counts[j], limit - tile.starts[j]));
-      factors[row] = softenRow(scores + row * kTileKeys, visible, scale, loops.roundsWeights,
-                               &state.maxima[row], &state.totals[row]);
+      float* rowScores = scores + row * kTileKeys;
+      if (!whole) hideBehind(tile, visibleKeys(problem, item, row), rowScores);
+      float* maximum = &state.maxima[row];
+      float* total = &state.totals[row];
+      factors[row] = loops.soften != nullptr
+                         ? loops.soften(rowScores, scale, maximum, total)
+                         : soften(rowScores, scale, loops.roundsWeights, maximum, total);
     }
     reader.accumulate(scores, factors, cache.valueColumns(), tile, state.sums);
   }

@@ -58,6 +58,9 @@ struct TileLoops {
   // Whether accumulate takes its weights as BF16 numbers: they are rounded before they are summed, so
   // that what is divided by is the sum of what was multiplied.
   bool roundsWeights = false;
+  // The weights of one row's kTileKeys scores, in place: exp(scale * score - maximum); updates the
+  // running maximum and sum and returns the factor for what was summed. Null takes the common one.
+  float (*soften)(float* scores, float scale, float* maximum, float* sum) = nullptr;
 };
 
 extern const TileLoops portableTileLoops;

@@ -1,6 +1,7 @@
 // RoPE into the paged cache and attention over it against FP64, in both kinds of cache.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "../../src/formats/fp8/e4m3.h"
 #include "attention.h"
@@ -35,6 +36,9 @@ KvCache cacheOf(const Shape& shape, std::size_t blocks) {
   cache.valueScales = {shape.dtype == KvDtype::bf16 ? 1.0f : kValueScale};
   cache.keys = Block(blocks * shape.kvHeads * cache.keyChunk(), MemoryKind::kvCache);
   cache.values = Block(blocks * shape.kvHeads * cache.valueChunk(), MemoryKind::kvCache);
+  // What nobody wrote is NaN in both kinds.
+  std::memset(cache.keys.as<void>(), 0xff, cache.keys.bytes());
+  std::memset(cache.values.as<void>(), 0xff, cache.values.bytes());
   return cache;
 }
 
@@ -88,9 +92,9 @@ double rowError(const Shape& shape, const std::vector<bf16>& qkv, std::size_t po
   for (double& weight : weights) total += weight = std::exp(weight - top);
   const double scoreError = static_cast<double>(headDim + 8) * 0x1p-24 * largest /
                             std::sqrt(static_cast<double>(headDim));
-  // Tiles take the weights in BF16.
+  // These take the weights in BF16.
   const double relative = 2 * scoreError + static_cast<double>(position + 65) * 0x1p-24 +
-                          (activeIsa() == Isa::amx ? 0x1p-8 : 0);
+                          (activeIsa() == Isa::amx || activeIsa() == Isa::avx512 ? 0x1p-8 : 0);
   double worst = 0;
   for (std::size_t d = 0; d < headDim; d++) {
     double sum = 0;

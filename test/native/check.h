@@ -88,6 +88,8 @@ class Fingerprint {
 // Each prints what it looked at and returns how many checks failed.
 int checkProducts();
 int checkAttention();
+// Times attention in decode and prefill beside measured ceilings.
+int timeAttention(int threadCount);
 // What must have the same bits under every instruction set of every machine.
 int checkBits();
 

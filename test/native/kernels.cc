@@ -1,6 +1,7 @@
 // Checks and times the kernels without Node: for sanitizers, and for machines without it.
 //   kernels check          products and attention against FP64, at every tail length; bits of the rest
 //   kernels time [THREADS] time, GB/s and GFLOP/s by format, shape and rows, beside measured ceilings
+//   kernels attention [THREADS]  the same of attention, in decode and prefill
 // QUANTLAB_ISA chooses the instruction set, as in the product. scripts/native-check.mjs builds and runs it.
 #include <algorithm>
 #include <chrono>
@@ -83,7 +84,9 @@ int main(int count, char** arguments) {
   std::printf("instruction set: %s\n", isaName(activeIsa()));
   const std::string mode = count > 1 ? arguments[1] : "check";
   if (mode == "check") return checkAll();
+  if (mode == "attention")
+    return check::timeAttention(count > 2 ? std::atoi(arguments[2]) : availableCores());
   if (mode == "time") return time(count > 2 ? std::atoi(arguments[2]) : availableCores());
-  std::fprintf(stderr, "usage: kernels check | time [THREADS]\n");
+  std::fprintf(stderr, "usage: kernels check | time [THREADS] | attention [THREADS]\n");
   return 2;
 }
