@@ -22,7 +22,15 @@ const metricSchema = z
   .nullish();
 type Metric = z.infer<typeof metricSchema>;
 
+/** Where 0.13 and later say how requests were sent. */
+const phaseSchema = z.looseObject({
+  kind: z.string().nullish(),
+  concurrency: z.number().nullish(),
+  rate: z.number().nullish(),
+});
+
 const schema = z.looseObject({
+  aiperf_version: z.string().nullish(),
   request_throughput: metricSchema.unwrap().unwrap(),
   request_latency: metricSchema.unwrap().unwrap(),
   request_count: metricSchema,
@@ -31,6 +39,9 @@ const schema = z.looseObject({
   inter_token_latency: metricSchema,
   inter_chunk_latency: metricSchema,
   output_token_throughput: metricSchema,
+  total_token_throughput: metricSchema,
+  output_sequence_length: metricSchema,
+  usage_completion_tokens: metricSchema,
   goodput: metricSchema,
   benchmark_duration: metricSchema,
   start_time: z.string().nullish(),
@@ -40,27 +51,51 @@ const schema = z.looseObject({
       loadgen: z
         .looseObject({ concurrency: z.number().nullish(), request_rate: z.number().nullish() })
         .nullish(),
+      models: z
+        .looseObject({ items: z.array(z.looseObject({ name: z.string() })).nullish() })
+        .nullish(),
+      phases: z.array(phaseSchema).nullish(),
     })
     .nullish(),
 });
 
-const notes = [
-  "token counts are AIPerf's own re-tokenizing of the text, not the server's usage",
-  "TTFT is the first event with text: a role-only event before it is passed over",
-];
+type ExportFile = z.infer<typeof schema>;
+
+/** Its tokenizer may see other tokens than the server made, and then several figures are off with it. */
+function notesOf(file: ExportFile): string[] {
+  const counted = file.output_sequence_length?.avg;
+  const said = file.usage_completion_tokens?.avg;
+  const counts =
+    said === undefined || counted === undefined || Math.abs(counted / said - 1) < 0.005
+      ? "token counts are AIPerf's own re-tokenizing of the text unless it was told to take the server's"
+      : `AIPerf counts ${counted} output tokens an answer where the server's usage says ${said}: its TPOT and tokens/s are off by that factor`;
+  return [counts, "TTFT is the first event with text: a role-only event before it is passed over"];
+}
+
+/** Model and load of the file, as old and new releases say them. */
+function settingsOf({ input_config }: ExportFile): { model: string; setting: string } {
+  const { endpoint, loadgen, models, phases } = input_config ?? {};
+  const phase = phases?.find(({ kind }) => kind === "profiling") ?? phases?.[0];
+  const rate = loadgen?.request_rate ?? phase?.rate ?? undefined;
+  const concurrency = loadgen?.concurrency ?? phase?.concurrency ?? undefined;
+  return {
+    model: endpoint?.model_names?.[0] ?? models?.items?.[0]?.name ?? "unknown",
+    setting: settingOf(rate, concurrency),
+  };
+}
 
 /** undefined when the file is of another tool. */
 export function importAiperf(value: unknown): ImportedCell[] | undefined {
   const parsed = schema.safeParse(value);
   if (!parsed.success) return undefined;
   const file = parsed.data;
-  const { endpoint, loadgen } = file.input_config ?? {};
   const common: CommonFigures = {
     ttftMs: statisticsOf(file.time_to_first_token),
     tpotMs: statisticsOf(file.inter_token_latency),
     itlMs: statisticsOf(file.inter_chunk_latency),
     e2elMs: statisticsOf(file.request_latency),
     outputTokensPerSecond: file.output_token_throughput?.avg,
+    totalTokensPerSecond: file.total_token_throughput?.avg,
     requestsPerSecond: file.request_throughput.avg,
     goodputRequestsPerSecond: file.goodput?.avg,
   };
@@ -70,16 +105,15 @@ export function importAiperf(value: unknown): ImportedCell[] | undefined {
   };
   const durationMs = inMs(file.benchmark_duration, file.benchmark_duration?.avg) ?? 0;
   const cell: ImportedCell = {
-    tool: "aiperf",
-    model: endpoint?.model_names?.[0] ?? "unknown",
-    setting: settingOf(loadgen?.request_rate ?? undefined, loadgen?.concurrency ?? undefined),
+    tool: file.aiperf_version == null ? "aiperf" : `aiperf ${file.aiperf_version}`,
+    ...settingsOf(file),
     startedAt: file.start_time ?? "",
     durationMs,
     ...counts,
     figures: toFigures(common, counts),
     vllm: { ...toVllmKeys(common), ...counts, duration: durationMs / 1e3 },
     records: [],
-    notes,
+    notes: notesOf(file),
   };
   return [cell];
 }

@@ -166,6 +166,41 @@ test("AIPerf: units are read, ITL is its inter-chunk latency", async () => {
   });
 });
 
+/** Written by test/oracles/peer_results.py: both tools against our mock server with TTFT 30 ms, ITL 5 ms. */
+describe("files of the tools themselves", () => {
+  const read = async (name: string) => {
+    const path = new URL(`../../../test/fixtures/results/${name}.json`, import.meta.url);
+    return (await readImport(fileURLToPath(path)))[0];
+  };
+
+  test.each([
+    ["guidellm", "guidellm 0.8.1", "concurrency-3"],
+    ["guidellm-rate", "guidellm 0.8.1", "rate-20"],
+    ["aiperf", "aiperf 0.13.0", "concurrency-3"],
+    ["aiperf-rate", "aiperf 0.13.0", "rate-20"],
+  ])("%s: load, counts and what the mock server did are found", async (name, tool, setting) => {
+    const cell = await read(name);
+    expect(cell).toMatchObject({ tool, setting, model: "mock", completed: 12, failed: 0 });
+    const { ttftMsMedian = 0, e2elMsMedian = 0 } = cell?.figures ?? {};
+    expect(ttftMsMedian).toBeGreaterThan(30);
+    expect(ttftMsMedian).toBeLessThan(36);
+    // TTFT and 19 gaps of 5 ms.
+    expect(e2elMsMedian).toBeGreaterThan(125);
+    expect(e2elMsMedian).toBeLessThan(135);
+    expect(cell?.vllm).toMatchObject({ completed: 12, median_ttft_ms: ttftMsMedian });
+  });
+
+  test("TPOT of both is the mock server's gap, where tokens are the server's", async () => {
+    for (const name of ["guidellm", "guidellm-rate", "aiperf-rate"]) {
+      expect((await read(name))?.figures.tpotMsMedian).toBeCloseTo(5, 0);
+    }
+    const retokenized = await read("aiperf");
+    expect(retokenized?.figures.tpotMsMedian).toBeLessThan(2.5);
+    expect(retokenized?.notes[0]).toContain("50 output tokens an answer");
+    expect(retokenized?.figures.goodputRequestsPerSecond).toBeCloseTo(13.8, 1);
+  });
+});
+
 test("another file is refused by name", async () => {
   await expect(readImport(await file("other.json", { a: 1 }))).rejects.toThrow(
     "is no result file that we know",
