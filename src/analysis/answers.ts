@@ -142,7 +142,7 @@ function gainAtLargest(run: Run, row: string, reference: string): Statement[] {
   const allowed =
     units > 1
       ? `where arithmetic bounds, its units allow ${asText(units)}x (dense)`
-      : "where arithmetic bounds, this device allows 1x: it multiplies in 16 bits whatever the weights are stored in";
+      : "where arithmetic bounds, this device allows 1x: it does 16-bit arithmetic whatever the weights are stored in";
   return [
     said(
       `At ${settingTitle(place.setting)} it gives ${asRatio(ratio)} the tokens per second of ${reference}; ${allowed}.`,

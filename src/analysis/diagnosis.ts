@@ -148,7 +148,8 @@ function loadDiagnosis(run: Run, cell: PredictedCell, base: PredictedCell | unde
   }
   if (setting === "rate-inf" || measured.value > waitingFrom * (cell.alone ?? predicted)) {
     const own = metric === "ITL" ? unexplained(run, cell, base) : undefined;
-    return own ?? waiting(cell);
+    const alone = cell.alone ?? predicted;
+    return own ?? (measured.value > alone ? waiting(cell) : boundOf(cell));
   }
   return metric === "ITL" ? (unexplained(run, cell, base) ?? boundOf(cell)) : boundOf(cell);
 }

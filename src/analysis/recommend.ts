@@ -27,6 +27,8 @@ export interface Recommendation {
   readonly margin: Interval | undefined;
   readonly verdict: "yes" | "undecided";
   readonly answer: string;
+  /** What would decide it, and what to type for that; undefined when it is decided. */
+  readonly next: string | undefined;
   /** Cells that the answer's numbers come from. */
   readonly evidence: readonly string[];
   /** Best row by objective, with margin and runner-up. */
@@ -70,7 +72,8 @@ export function recommend(
     evidence: [first, second].flatMap((label) =>
       weighted.flatMap(({ objective }) => evidenceOf(run, label, objective.place)),
     ),
-    answer: answerOf(run, { first, second, margin, clear, open, weighted, ranked }),
+    next: clear ? undefined : moreRepeats(run, first, second, margin),
+    answer: answerOf({ first, second, margin, clear, open, weighted, ranked }),
     caveats,
     flips: flipsOf(run, first, second, ranked, crossovers),
   };
@@ -135,12 +138,13 @@ function alone(
   run: Run,
   rows: readonly string[],
   excluded: readonly string[],
-): Pick<Recommendation, "label" | "verdict" | "answer" | "evidence"> {
+): Pick<Recommendation, "label" | "verdict" | "answer" | "evidence" | "next"> {
   const [only] = rows;
   if (only === undefined) {
     return {
       label: undefined,
       verdict: "undecided",
+      next: undefined,
       evidence: gateEvidence(run),
       answer: `No format meets the requirements: ${excluded.join(" ")}`,
     };
@@ -149,6 +153,7 @@ function alone(
     return {
       label: only,
       verdict: "yes",
+      next: undefined,
       evidence: [],
       answer: `Serve ${only}: it is the only format of this run that meets the requirements.`,
     };
@@ -157,7 +162,13 @@ function alone(
     timedRowsOf(run).length < 2
       ? "this run has one format"
       : "fewer than two formats have valid figures for the same cell";
-  return { label: undefined, verdict: "undecided", evidence: [], answer: `Undecided: ${reason}.` };
+  return {
+    label: undefined,
+    verdict: "undecided",
+    next: undefined,
+    evidence: [],
+    answer: `Undecided: ${reason}.`,
+  };
 }
 
 interface Answer {
@@ -170,12 +181,12 @@ interface Answer {
   readonly ranked: readonly Ranked[];
 }
 
-function answerOf(run: Run, found: Answer): string {
+function answerOf(found: Answer): string {
   const { first, second, margin, clear, open, weighted, ranked } = found;
   const kinds = new Set(weighted.map(({ objective }) => objective.traffic)).size;
   const over = kinds === 1 ? "for this traffic" : `over the ${kinds} kinds of traffic measured`;
   const lead = `${asRatio(margin)} ${second}, ${over}`;
-  if (!clear) return `Undecided: ${first} leads, ${lead}. ${moreRepeats(run, found)}`;
+  if (!clear) return `Undecided: ${first} leads, ${lead}, ${whyOpen(margin)}.`;
   const split = splitOf(weighted, ranked, first);
   if (open !== undefined)
     return `${first} leads, ${lead}${split}, but its accuracy is open. ${open}`;
@@ -195,19 +206,25 @@ function splitOf(weighted: readonly Weighted[], ranked: readonly Ranked[], first
   return `, though others are better alone: ${parts.join(", ")}`;
 }
 
+function whyOpen({ n, low }: Interval): string {
+  return n < 2 || low === undefined
+    ? "and one run a cell does not tell differences below 5 % apart"
+    : "and the interval includes no difference";
+}
+
 /** Repeats at which the margin's interval would leave 1 behind, if spread and margin stay. */
-function moreRepeats(run: Run, { first, second, margin, weighted }: Answer): string {
+function moreRepeats(run: Run, first: string, second: string, margin: Interval): string {
   const { n, low, high, value } = margin;
   if (n < 2 || low === undefined || high === undefined) {
-    return `One run a cell does not tell differences below 5 % apart. Next: ${againWith(run, 3)}, which gives every difference an interval.`;
+    return `${againWith(run, 3)}: three repeats give every difference an interval.`;
   }
   const half = Math.log(high / low) / 2;
   const needed = Math.ceil(n * (half / Math.max(1e-6, Math.log(value))) ** 2);
   if (needed > 50) {
-    return `${first} and ${second} are alike here: no practical number of repeats would tell them apart over ${weighted.length} figures of ${timedRowsOf(run).length} formats, so take the one that suits you otherwise (memory, accuracy).`;
+    return `${first} and ${second} are alike here: no practical number of repeats would tell them apart, so take the one that suits you otherwise (memory, accuracy).`;
   }
   const more = Math.max(1, needed - n);
-  return `About ${more} more ${more === 1 ? "repeat" : "repeats"} would decide it. Next: ${againWith(run, n + more)}.`;
+  return `${againWith(run, n + more)}: about ${more} more ${more === 1 ? "repeat" : "repeats"} would decide it.`;
 }
 
 /** What to type for the same run with more repeats. */

@@ -33,13 +33,14 @@ function toText(run: Run, analysis: Analysis, report: string): string {
   const { machine, config } = run.manifest;
   const [results] = analysis.tables;
   const answers = answersTable(run);
-  const { answer, caveats } = analysis.recommendation;
+  const { answer, next, caveats } = analysis.recommendation;
   const head = `${String(config.model)} on ${machine.cpuModel}, ${machine.threads} threads`;
   return [
     `\n${head}\n\n`,
     results === undefined ? "" : `${resultText(results)}\n`,
     answers === undefined ? "" : `${answers.title}\n${tableText(answers)}\n`,
     `${answer}\n`,
+    next === undefined ? "" : `Next: ${next.replaceAll("`", "")}\n`,
     ...caveats.map(({ text }) => `- ${text}\n`),
     `\nReport: ${relative(".", report)}\n`,
   ].join("");

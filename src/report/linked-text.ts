@@ -9,7 +9,7 @@ import type { Linker } from "./records-html.ts";
  * "16-bit"), the level of an interval and the power of a test are not measured.
  */
 const numbers =
-  /(?<![\w.,-])[+−-]?\d[\d,]*(?:\.\d+)?(?:x(?!\w)| ?%(?! interval| power))?(?![\w-]|[.,]\d| ?%)/g;
+  /(?<![\w.,-])[+−-]?\d+(?:,\d{3})*(?:\.\d+)?(?:x(?!\w)| ?%(?! interval| power))?(?![\w-]|[.,]\d| ?%)/g;
 
 /** The words with a link around each number that stands for cells of `evidence`; \`code\` as such. */
 export function linkedText({ text, evidence }: Statement, link: Linker): Html {

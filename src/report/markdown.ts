@@ -24,6 +24,7 @@ function runMarkdown(run: Run, over: Requirements): string {
   return [
     `## ${escapeMarkdown(titleOf(run))}\n\n${escapeMarkdown(subtitleOf(run))}\n\n`,
     `**${escapeMarkdown(recommendation.answer)}**\n\n`,
+    recommendation.next === undefined ? "" : `Next: ${escapeMarkdown(recommendation.next)}\n\n`,
     results === undefined ? "" : `${tableMarkdown(results)}\n`,
     ...list(recommendation.objectives.map(({ claim }) => claim)),
     ...list(recommendation.caveats.map(({ text }) => text)),

@@ -99,6 +99,7 @@ function verdict({ analysis }: ReportedRun, link: Linker): Html {
       : html`<h3>${title}</h3><ul>${items.map((item) => html`<li>${linkedText(item, link)}</li>`)}</ul>`;
   return html`<div class="verdict ${decided}">
 <p class="answer">${linkedText({ text: answer, evidence: recommendation.evidence }, link)}</p>
+${recommendation.next === undefined ? undefined : html`<p class="next"><strong>Next:</strong> ${linkedText({ text: recommendation.next, evidence: recommendation.evidence }, link)}</p>`}
 ${list(
   "Why",
   objectives.map(({ claim, evidence: paths }) => ({ text: claim, evidence: paths })),
@@ -149,7 +150,7 @@ async function figureHtml(figure: Figure, id: string, link: Linker): Promise<Htm
 /** Everything that the verdict and the tables do not say already. */
 function findings({ analysis }: ReportedRun, link: Linker): Html {
   const shown = analysis.findings.filter(
-    ({ id }) => !/^(best|bound|expected|published\/note)\//.test(id),
+    ({ id }) => !/^(best|bound|expected|published\/note|crossover\/(tpot|ttft))\//.test(id),
   );
   if (shown.length === 0) return html`<p>Nothing could be concluded from the finished cells.</p>`;
   const items = shown.map(

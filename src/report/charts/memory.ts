@@ -53,7 +53,7 @@ function captionOf(stacks: readonly Stack[]): string {
     ({ row, gb, peakGb }) =>
       `${row}: ${asText(gb.weights)} GB of weights${peakGb === undefined ? "" : `, peak ${asText(peakGb)} GB resident`}.`,
   );
-  return `Weights as loaded, the cache as reserved, and what is left of the peak. ${sentences.join(" ")}`;
+  return `Weights as loaded, the cache as reserved (its pages become resident when they are first used), and what is left of the peak. ${sentences.join(" ")}`;
 }
 
 function specOf(stacks: readonly Stack[], width: number): Spec {

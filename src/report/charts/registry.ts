@@ -1,6 +1,7 @@
 /** The charts of the page, in their order. */
 import { accuracy, pareto } from "./accuracy.ts";
 import type { Chart } from "./chart.ts";
+import { divergence } from "./divergence.ts";
 import { distributions } from "./distributions.ts";
 import { latency } from "./latency.ts";
 import { memory } from "./memory.ts";
@@ -17,6 +18,7 @@ export const charts: readonly Chart[] = [
   itl,
   ...distributions,
   accuracy,
+  divergence,
   pareto,
   memory,
   timeline,

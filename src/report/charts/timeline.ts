@@ -74,6 +74,7 @@ function specOf(lanes: readonly Lane[], width: number): Spec {
     })),
   );
   const end = Math.max(...values.map(({ last }) => last));
+  const most = Math.max(...lanes.map(({ requests }) => requests.length));
   const x = {
     type: "quantitative",
     scale: { domain: [0, end], nice: false },
@@ -81,7 +82,7 @@ function specOf(lanes: readonly Lane[], width: number): Spec {
   };
   const y = { field: "order", type: "ordinal", axis: null };
   const rule = (from: string, to: string, opacity: number) => ({
-    mark: { type: "rule", strokeWidth: 2.4, opacity, color: "#2f80c3" },
+    mark: { type: "rule", strokeWidth: most > 30 ? 2.4 : 4.5, opacity, color: "#2f80c3" },
     encoding: { x: { field: from, ...x }, x2: { field: to }, y },
   });
   return {
@@ -98,13 +99,14 @@ function specOf(lanes: readonly Lane[], width: number): Spec {
           labelAngle: 0,
           labelOrient: "top",
           labelAnchor: "start",
+          labelPadding: 2,
         },
       },
     },
     spacing: 8,
     spec: {
       width,
-      height: { step: 3.2 },
+      height: { step: most > 30 ? 3.2 : 7 },
       layer: [rule("sent", "first", 0.35), rule("first", "last", 1)],
     },
   };
