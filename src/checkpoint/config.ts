@@ -48,6 +48,7 @@ const configSchema = z.looseObject({
   partial_rotary_factor: z.number().optional(),
   bos_token_id: z.union([tokenId, z.array(tokenId)]).nullish(),
   eos_token_id: eosSchema,
+  quantlab_random_weights: z.literal(true).optional(),
   quantization_config: z.record(z.string(), z.unknown()).nullish(),
   /** Where early versions of compressed-tensors put it. */
   compression_config: z.record(z.string(), z.unknown()).nullish(),
@@ -160,6 +161,7 @@ export function parseModelConfig(config: unknown, generation: unknown = {}): Mod
     bosTokenId: listOf(raw.bos_token_id)[0],
     eosTokenIds: generationEos.length > 0 ? generationEos : listOf(raw.eos_token_id),
     quantization: raw.quantization_config ?? raw.compression_config ?? undefined,
+    ...(raw.quantlab_random_weights === true ? { randomWeights: true } : {}),
   };
 }
 

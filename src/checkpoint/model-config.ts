@@ -38,4 +38,6 @@ export interface ModelConfig {
   /** A sequence ends on any of these. */
   readonly eosTokenIds: readonly number[];
   readonly quantization: QuantizationConfig | undefined;
+  /** The seeded random weights of a dummy model, written to a folder by `quantlab quantize`. */
+  readonly randomWeights?: true;
 }

@@ -30,7 +30,8 @@ export function isBundledModelPresent(): boolean {
 function folderModel(folder: string, label: string): ResolvedModel {
   const config = readModelConfig(folder);
   const tokenizerFolder = existsSync(join(folder, "tokenizer.json")) ? folder : undefined;
-  return { kind: "folder", config, label, folder, trained: true, tokenizerFolder };
+  const trained = config.randomWeights !== true;
+  return { kind: "folder", config, label, folder, trained, tokenizerFolder };
 }
 
 function bundled(): ResolvedModel {

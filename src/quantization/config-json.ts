@@ -50,6 +50,8 @@ function jsonOf(config: ModelConfig): Record<string, unknown> {
     bos_token_id: config.bosTokenId ?? null,
     eos_token_id: config.eosTokenIds,
     torch_dtype: "bfloat16",
+    // Only dummy weights have no folder. Other readers ignore keys that they do not know.
+    quantlab_random_weights: true,
   };
 }
 

@@ -13,6 +13,7 @@ import { formatByName } from "../formats/registry.ts";
 import { readKvScales } from "../model/kv-scales.ts";
 import { loadModel } from "../model/load.ts";
 import type { Model } from "../model/model.ts";
+import { loadChatTemplate, loadTokenizer } from "../text/load.ts";
 import { blockModules } from "../model/tensor-names.ts";
 import { type QuantizeRequest, quantizeModel } from "./quantize-model.ts";
 
@@ -114,6 +115,23 @@ describe.each(variants)("%s %j", (format, options) => {
 });
 
 describe("a quantized checkpoint", () => {
+  it("of random weights says so, and is served with the stand-in tokenizer", async () => {
+    const { config, ...shape } = resolveModel("dummy:smollm2-135m");
+    const small = { hiddenSize: 64, intermediateSize: 128, layers: 1, heads: 1, kvHeads: 1 };
+    const model = { ...shape, config: { ...config, ...small, headDim: 64 } };
+    const request = requestOf(fixture("llama-tied"), "fp8", { layout: packed }, "random");
+    await quantizeModel({ ...request, model });
+    const written = resolveModel(request.out);
+    expect(written).toMatchObject({ trained: false, tokenizerFolder: undefined });
+    expect(loadTokenizer(written).encode("ab")).toEqual(
+      loadTokenizer(resolveModel("dummy:smollm2-135m")).encode("ab"),
+    );
+    expect(loadChatTemplate(written)).toBeDefined();
+    const trained = { ...written, trained: true };
+    expect(() => loadTokenizer(trained)).toThrow(/no tokenizer\.json/);
+    expect(loadChatTemplate(trained)).toBeUndefined();
+  });
+
   const awq = { layout: "autoawq", groupSize: 64 };
 
   it("shows only when complete, goes on where it stopped, and is then the same", async () => {

@@ -7,13 +7,13 @@ import { JsonTokenizer } from "./json-tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /**
- * The checkpoint's tokenizer; for dummy weights the byte-level stand-in.
+ * The checkpoint's tokenizer; for dummy weights, in a folder or not, the byte-level stand-in.
  * @throws tokenizer-invalid, also when a checkpoint's folder holds no tokenizer.json
  */
 export function loadTokenizer(model: ResolvedModel): Tokenizer {
   const { config } = model;
   if (model.tokenizerFolder !== undefined) return JsonTokenizer.read(model.tokenizerFolder, config);
-  if (model.folder === undefined) {
+  if (!model.trained) {
     return new ByteTokenizer(config.vocabSize, config.bosTokenId, config.eosTokenIds);
   }
   throw new QuantlabError("tokenizer-invalid", `${model.folder} holds no tokenizer.json`, {
@@ -24,5 +24,5 @@ export function loadTokenizer(model: ResolvedModel): Tokenizer {
 /** The model's chat template, undefined where the checkpoint has none. @throws tokenizer-invalid */
 export function loadChatTemplate(model: ResolvedModel): ChatTemplate | undefined {
   if (model.tokenizerFolder !== undefined) return readChatTemplate(model.tokenizerFolder);
-  return model.folder === undefined ? new ChatTemplate(standInTemplate, {}) : undefined;
+  return model.trained ? undefined : new ChatTemplate(standInTemplate, {});
 }

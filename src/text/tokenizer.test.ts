@@ -58,7 +58,12 @@ describe.each(["byte-level", "byte-fallback"])("the %s tokenizer", (name) => {
 
 describe("the tokenizer of a folder", () => {
   it("must be there, be JSON, and fit the model", () => {
-    const model = { ...resolveModel("dummy:tiny"), kind: "folder" as const, folder: fixtures };
+    const model = {
+      ...resolveModel("dummy:tiny"),
+      kind: "folder" as const,
+      trained: true,
+      folder: fixtures,
+    };
     expect(() => loadTokenizer(model)).toThrowError(/holds no tokenizer\.json/);
     expect(() => loadTokenizer({ ...model, tokenizerFolder: fixtures })).toThrowError(
       expect.objectContaining({ code: "tokenizer-invalid" }),
