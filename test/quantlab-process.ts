@@ -15,10 +15,11 @@ export class QuantlabProcess {
   #isClosed = false;
 
   /** Its own standard input is an open pipe until `hangUp`. */
-  constructor(argv: readonly string[], cwd?: string) {
+  constructor(argv: readonly string[], cwd?: string, more: Readonly<Record<string, string>> = {}) {
     this.#child = spawn(process.execPath, [binary, ...argv], {
       stdio: ["pipe", "pipe", "pipe"],
       cwd,
+      env: { ...process.env, ...more },
     });
     this.#child.stdin.on("error", () => {});
     for (const name of ["stdout", "stderr"] as const) {

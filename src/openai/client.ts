@@ -9,9 +9,10 @@ import {
   type StreamError,
   type StreamUsage,
 } from "./completion-stream.ts";
-import { StreamPool, stallCode } from "./stream-pool.ts";
+import { StreamPool } from "./stream-pool.ts";
 import type { Endpoint } from "./stream-socket.ts";
 import type { TimedBody } from "./timed-body.ts";
+import { classifyTransportError } from "./transport-error.ts";
 
 export interface ClientOptions {
   /** With or without a trailing "/v1". */
@@ -180,34 +181,6 @@ function failure(times: Times, error: StreamError): StreamOutcome {
   };
 }
 
-const errorCodes: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "connection-refused",
-  ECONNRESET: "connection-reset",
-  ETIMEDOUT: "connect-timeout",
-  EHOSTUNREACH: "host-unreachable",
-  ENETUNREACH: "host-unreachable",
-  [stallCode]: "stall",
-  EPIPE: "connection-reset",
-  UND_ERR_SOCKET: "connection-reset",
-  UND_ERR_CONNECT_TIMEOUT: "connect-timeout",
-  UND_ERR_HEADERS_TIMEOUT: "stall",
-  UND_ERR_BODY_TIMEOUT: "stall",
-  ENOTFOUND: "host-unknown",
-  EAI_AGAIN: "host-unknown",
-};
-
-function classifyTransportError(error: Error, parts: number, stallSeconds: number): StreamError {
-  const systemCode = "code" in error && typeof error.code === "string" ? error.code : "";
-  const code = errorCodes[systemCode] ?? "transport";
-  const after = parts === 0 ? "before any output" : `after ${parts} chunks`;
-  const messages: Readonly<Record<string, string>> = {
-    "connection-refused": "nothing listens at the server's address (connection refused)",
-    "connection-reset": `the server closed the connection ${after}`,
-    stall: `the server sent nothing for ${stallSeconds} s ${after}`,
-  };
-  return { code, message: messages[code] ?? `${error.message || systemCode} ${after}` };
-}
-
 const errorBodySchema = z.object({
   error: z.union([z.string(), z.looseObject({ message: z.string() })]),
 });
@@ -349,10 +322,11 @@ async function getText(url: URL, options: GetOptions, body?: string): Promise<st
   } catch (error) {
     if (error instanceof QuantlabError) throw error;
     const cause = error instanceof Error ? error : new Error(String(error));
-    const why = classifyTransportError(cause, 0, timeoutMs / 1e3).message;
+    const { code, message } = classifyTransportError(cause, 0, timeoutMs / 1e3);
     throw new QuantlabError(
-      "target-failed",
-      `${body === undefined ? "GET" : "POST"} ${url}: ${why}`,
+      // Whom to trust is a setting of ours: asking again would not help.
+      code === "certificate" ? "usage" : "target-failed",
+      `${body === undefined ? "GET" : "POST"} ${url}: ${message}`,
       { cause },
     );
   }

@@ -1,5 +1,5 @@
 /** One connection of the load generator: sends a request's bytes, stamps what comes back. */
-import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Clock } from "../base/clock.ts";
 import { ResponseReader } from "./response-reader.ts";
@@ -139,7 +139,9 @@ function open(
   onBytes: (bytes: Buffer, length: number) => void,
 ): Socket {
   if (isTls) {
-    const socket = connectTls({ host, port, servername: host, ALPNProtocols: ["http/1.1"] });
+    // An address is no server name: only names are asked for, and the certificate is held to `host`.
+    const name = isIP(host) === 0 ? { servername: host } : {};
+    const socket = connectTls({ host, port, ...name, ALPNProtocols: ["http/1.1"] });
     socket.on("data", (bytes: Buffer) => onBytes(bytes, bytes.length));
     return socket;
   }
