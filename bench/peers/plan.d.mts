@@ -1,0 +1,11 @@
+interface Contender {
+  readonly peer: string;
+  readonly family: string;
+  readonly format: string;
+  readonly setting: string;
+  readonly groups: readonly string[];
+}
+export function planRounds(
+  contenders: readonly Contender[],
+  repeats: number,
+): { readonly peer: string; readonly group: string; readonly repeat: number }[][];

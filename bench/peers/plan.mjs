@@ -1,0 +1,24 @@
+// Who is measured when: families of like formats together, their contenders in turn, order reversed
+// every other repeat, so that a drift of the machine falls on all.
+import { groups } from "./cells.mjs";
+
+export const families = ["16 bit", "8 bit", "4 bit"];
+
+/** Rounds of visits; the ceilings are measured before each round. */
+export function planRounds(contenders, repeats) {
+  const rounds = [];
+  for (let repeat = 1; repeat <= repeats; repeat++) {
+    for (const family of families) {
+      for (const group of groups) {
+        const visits = contenders
+          .filter((each) => each.family === family && each.groups.includes(group))
+          .map((contender) => {
+            const { peer, format, setting } = contender;
+            return { contender, peer, family, format, setting, group, repeat };
+          });
+        if (visits.length > 0) rounds.push(repeat % 2 === 1 ? visits : visits.reverse());
+      }
+    }
+  }
+  return rounds;
+}

@@ -1,0 +1,13 @@
+import type { Parameters } from "./cells.mjs";
+
+interface Row {
+  readonly setting: string;
+  readonly n: number;
+  readonly median: number;
+  readonly disturbed: boolean;
+}
+export function summarize(records: readonly object[], model: Parameters): Row[];
+export function bestAndPlain(
+  rows: readonly Row[],
+): { readonly best: Row; readonly plain: Row | undefined }[];
+export function renderTables(records: readonly object[], model: Parameters): string;
