@@ -43,6 +43,39 @@ def config_of(shape, awq):
     return config
 
 
+def write_tokenizer(path):
+    """The least that exporters accept: one token for each byte, no merges; prompts are token ids here."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    alphabet = [chr(byte) for byte in printable] + [chr(256 + i) for i in range(len(others))]
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    tokenizer = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": None,
+        "pre_tokenizer": byte_level,
+        "post_processor": None,
+        "decoder": byte_level,
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": False,
+            "vocab": {token: i for i, token in enumerate(alphabet)},
+            "merges": [],
+        },
+    }
+    (path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    named = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 131072}
+    (path / "tokenizer_config.json").write_text(json.dumps(named))
+
+
 def main(shape_name, folder, awq):
     shape = SHAPES[shape_name]
     path = Path(folder)
@@ -51,6 +84,7 @@ def main(shape_name, folder, awq):
     (path / "generation_config.json").write_text("{}")
     if awq:
         return
+    write_tokenizer(path)
     import torch
     from safetensors.torch import save_file
 
