@@ -9,7 +9,7 @@ export const lengths = {
   decodeTokens: 64,
   promptTokens: 512,
   /** In batches: tokens of each prompt, and decode steps timed. */
-  batchPrompt: 32,
+  batchPrompt: 16,
   batchSteps: 16,
   /** Long context: prompt, and decode steps timed behind it. */
   contextPrompt: 2048,
