@@ -196,7 +196,7 @@ template <typename Element>
 void runTiles(const Problem& problem, const Item& item, std::size_t firstGroup,
               std::size_t endGroup, State& state) {
   const KvCache& cache = problem.cache;
-  const TileLoops& loops = tileLoops(item.vectors);
+  const TileLoops& loops = tileLoops();
   const std::size_t keys = visibleKeys(problem, item, item.vectors - 1);
   const float scale =
       cache.keyScales[problem.layer] / std::sqrt(static_cast<float>(cache.headDim));
@@ -208,6 +208,8 @@ void runTiles(const Problem& problem, const Item& item, std::size_t firstGroup,
     std::copy_n(queryOf(problem, item, row), cache.headDim, packed + row * stride);
     std::fill(packed + row * stride + cache.headDim, packed + (row + 1) * stride, bf16{0});
   }
+  const std::size_t allRows = (item.vectors + kQueryRows - 1) / kQueryRows * kQueryRows;
+  std::fill(packed + item.vectors * stride, packed + allRows * stride, bf16{0});
   TileReader<Element> reader(loops, cache, queries);
   alignas(64) float scores[kTileRows * kTileKeys];
   float factors[kTileRows];

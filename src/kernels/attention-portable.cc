@@ -46,11 +46,10 @@ void accumulate(const float* weights, const float* factors, std::size_t rows, st
 const TileLoops portableTileLoops{
     {score, accumulate}, {nullptr, nullptr}, fp8::widenPortable, nullptr, nullptr};
 
-const TileLoops& tileLoops([[maybe_unused]] std::size_t rows) {
+const TileLoops& tileLoops() {
 #if defined(__x86_64__)
   switch (activeIsa()) {
-    // An AMX score loop over the same key lines belongs here; its machines run AVX-512 until then.
-    case Isa::amx:
+    case Isa::amx: return amxTileLoops;
     case Isa::avx512: return avx512TileLoops;
     case Isa::avx2: return avx2TileLoops;
     case Isa::portable:

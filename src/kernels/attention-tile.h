@@ -13,6 +13,7 @@ constexpr std::size_t kTileRows = 32;                 // query rows that share t
 constexpr std::size_t kFewRows = 4;                   // decode: codes pay to be read in registers
 constexpr std::size_t kLineElements = 32;             // BF16 numbers of a line
 constexpr std::size_t kQueryMultiple = 32;            // query rows are padded with zeros to it
+constexpr std::size_t kQueryRows = 16;                // scores and sums have room for as many rows
 
 // Consecutive groups of a context, as kv-cache.h lays out lines (of bf16) or codes (of uint8_t); only the
 // first counts[j] keys of group j exist, and nothing may be computed from what lies behind them.
@@ -27,7 +28,8 @@ struct TileOf {
 using KeyTile = TileOf<bf16>;
 using CodeTile = TileOf<std::uint8_t>;
 
-// Query rows `stride` elements apart, zeros from headDim to the stride.
+// Query rows `stride` elements apart, zeros from headDim to the stride, and in the rows up to the next
+// multiple of kQueryRows.
 struct QueryRows {
   const bf16* data;
   std::size_t stride;
@@ -67,11 +69,12 @@ extern const TileLoops portableTileLoops;
 #if defined(__x86_64__)
 extern const TileLoops avx2TileLoops;
 extern const TileLoops avx512TileLoops;
+extern const TileLoops amxTileLoops;
 #elif defined(__aarch64__)
 extern const TileLoops neonTileLoops;
 #endif
 
-// Those of the active instruction set for so many rows.
-const TileLoops& tileLoops(std::size_t rows);
+// Those of the active instruction set.
+const TileLoops& tileLoops();
 
 }  // namespace quantlab
