@@ -7,6 +7,7 @@ import {
   kvCacheDtypeOf,
 } from "../checkpoint/kv-cache-dtype.ts";
 import { type EngineOptions, engineDefaults } from "../engine/load-engine.ts";
+import { headFormats } from "../formats/head.ts";
 import { formats } from "../formats/registry.ts";
 import { positiveInteger, wholeNumber } from "./option-values.ts";
 
@@ -18,6 +19,7 @@ export interface EngineFlags {
   readonly maxNumSeqs: number;
   readonly maxNumBatchedTokens?: number;
   readonly kvCacheMemory?: number;
+  readonly lmHead?: string;
   readonly kvCacheDtype?: KvCacheChoice;
   readonly enablePrefixCaching?: boolean;
   readonly threads?: number;
@@ -39,6 +41,7 @@ export function addEngineFlags(command: Command): Command {
       `tokens in one step (default: ${maxNumBatchedTokens}, or --max-num-seqs if that is more)`,
       positiveInteger,
     )
+    .addOption(lmHeadOption())
     .addOption(kvCacheDtypeOption())
     .option("--kv-cache-memory <size>", 'for example "2GB" (default: what fits)', parseBytes)
     .option(
@@ -55,6 +58,14 @@ export function kernelOption(): Option {
     "--kernel <name>",
     "a second kernel of the format; plain (awq) dequantizes the whole matrix first, as old kernels did",
   );
+}
+
+/** The flag of every command that loads a model of ours. */
+export function lmHeadOption(): Option {
+  return new Option(
+    "--lm-head <format>",
+    "of the output head alone; embeddings stay bf16 (default: bf16, as other engines keep it)",
+  ).choices(headFormats);
 }
 
 /** The flag of every command that has a KV cache of ours. */
@@ -75,6 +86,7 @@ export function engineOptionsOf(flags: EngineFlags): EngineOptions {
     // Each running sequence takes one token of a step.
     maxNumBatchedTokens:
       flags.maxNumBatchedTokens ?? Math.max(engineDefaults.maxNumBatchedTokens, flags.maxNumSeqs),
+    lmHead: flags.lmHead,
     kvCacheDtype: kvCacheDtypeOf(flags.kvCacheDtype),
     kvCacheBytes: flags.kvCacheMemory,
     blockSize: engineDefaults.blockSize,

@@ -2,6 +2,7 @@
 import type { DivergenceSummary } from "../analysis/divergence.ts";
 import type { Interval } from "../analysis/interval.ts";
 import { significant } from "../base/units.ts";
+import { defaultHeadFormat } from "../formats/head.ts";
 import type { ModelRow } from "./eval-rows.ts";
 import { renderTable } from "./table.ts";
 
@@ -19,6 +20,7 @@ export interface DivergenceFacts {
   readonly window: number;
   /** Of the rows; the reference has a BF16 cache. */
   readonly kvCacheDtype: string;
+  readonly lmHead: string;
 }
 
 function withInterval({ value, low, high }: Interval, per = 1): string {
@@ -37,7 +39,7 @@ export function renderDivergence(
   if (first === undefined) return "";
   const { tokens, windows, referencePerplexity } = first.summary;
   const lines = [
-    `${facts.model}${facts.trained ? "" : " (not trained: the figures mean nothing)"}, ${tokens} tokens in ${windows} windows of ${facts.window}${facts.kvCacheDtype === "bf16" ? "" : `; rows with a KV cache in ${facts.kvCacheDtype}`}`,
+    `${facts.model}${facts.trained ? "" : " (not trained: the figures mean nothing)"}, ${tokens} tokens in ${windows} windows of ${facts.window}${facts.kvCacheDtype === "bf16" ? "" : `; rows with a KV cache in ${facts.kvCacheDtype}`}${facts.lmHead === defaultHeadFormat ? "" : `; rows with an output head in ${facts.lmHead}`}`,
     `perplexity of ${reference}: ${withInterval(referencePerplexity)}`,
   ];
   const table = renderTable({

@@ -7,10 +7,11 @@ import { formatDuration } from "../base/units.ts";
 import { type KvCacheChoice, kvCacheDtypeOf } from "../checkpoint/kv-cache-dtype.ts";
 import { resolveModel } from "../checkpoint/resolve.ts";
 import { cutWindows, measureDivergence, type Windows } from "../eval/divergence/measure.ts";
+import { defaultHeadFormat } from "../formats/head.ts";
 import { kernels } from "../kernels/binding.ts";
 import type { DivergenceColumns } from "../metrics/divergence-record.ts";
 import { loadTokenizer } from "../text/load.ts";
-import { kvCacheDtypeOption } from "./engine-options.ts";
+import { kvCacheDtypeOption, lmHeadOption } from "./engine-options.ts";
 import { type DivergenceRow, renderDivergence } from "./eval-divergence-table.ts";
 import { defaultDivergenceText, readDivergenceText } from "./eval-divergence-text.ts";
 import {
@@ -30,6 +31,7 @@ interface DivergenceFlags extends RowFlags {
   readonly textPath?: string;
   readonly tokens: number;
   readonly window: number;
+  readonly lmHead?: string;
   readonly kvCacheDtype?: KvCacheChoice;
   readonly threads?: number;
   readonly outputPath?: string;
@@ -38,12 +40,13 @@ interface DivergenceFlags extends RowFlags {
 
 const example = `
 In-process, no server: both rows are in memory and run through the same windows of text; the reference
-keeps a BF16 cache whatever --kv-cache-dtype says of the rows. Far more
+keeps a BF16 cache and head whatever --kv-cache-dtype and --lm-head say of the rows. Far more
 sensitive than right or wrong answers. Intervals are 95 %, from resampled windows (block bootstrap).
 
 Examples:
   $ quantlab eval divergence --formats fp8,awq
   $ quantlab eval divergence --formats bf16 --kv-cache-dtype fp8      the cache alone
+  $ quantlab eval divergence --formats bf16 --lm-head fp8             the output head alone
   $ quantlab eval divergence --model ./Llama-3.2-1B --formats awq --checkpoints ./Llama-3.2-1B-AWQ \\
       --text-path wiki.txt --tokens 16384 --window 512`;
 
@@ -56,6 +59,7 @@ export function evalDivergenceCommand(): Command {
     .option("--text-path <file>", "UTF-8 text, or problems as JSONL (default: bundled problems)")
     .option("--tokens <n>", "of the text, at most", positiveInteger, 8192)
     .option("--window <n>", "tokens of one context", positiveInteger, 256)
+    .addOption(lmHeadOption())
     .addOption(kvCacheDtypeOption())
     .option("--threads <n>", "of the kernels (default: all cores)", positiveInteger)
     .option("--output-path <folder>", "raw figures of every token as JSON columns")
@@ -88,6 +92,7 @@ async function evalDivergence(flags: DivergenceFlags): Promise<void> {
     textPath,
     window: flags.window,
     kvCacheDtype: kvCacheDtypeOf(flags.kvCacheDtype),
+    lmHead: flags.lmHead ?? defaultHeadFormat,
   };
   process.stdout.write(
     flags.json
@@ -105,17 +110,21 @@ async function measureRow(
 ): Promise<DivergenceRow> {
   const startMs = performance.now();
   const maxTokens = Math.max(...windows.windows.map((window) => window.length));
-  const load = ({ model, format, label, kernel }: ModelRow, kvCache: KvCacheChoice | undefined) =>
+  const load = (
+    { model, format, label, kernel }: ModelRow,
+    kvCache: KvCacheChoice | undefined,
+    lmHead: string | undefined,
+  ) =>
     loadLogits(
       model,
       format,
       maxTokens,
       (fraction) =>
         progress.bar({ fraction: fraction / 4, leftMs: undefined, text: `${label}: loading` }),
-      { kvCacheDtype: kvCacheDtypeOf(kvCache), kernel },
+      { kvCacheDtype: kvCacheDtypeOf(kvCache), kernel, lmHead },
     );
-  const base = load(reference, undefined);
-  const other = load(row, flags.kvCacheDtype);
+  const base = load(reference, undefined, undefined);
+  const other = load(row, flags.kvCacheDtype, flags.lmHead);
   const { linearBitsPerWeight } = other.model.memory;
   let columns: DivergenceColumns;
   try {

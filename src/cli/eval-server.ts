@@ -6,7 +6,7 @@ import { resolveModel } from "../checkpoint/resolve.ts";
 import { embedded } from "../targets/embedded.ts";
 import { endpoint } from "../targets/endpoint.ts";
 import type { RunningTarget, TargetRequest } from "../targets/target.ts";
-import { kvCacheDtypeOption } from "./engine-options.ts";
+import { kvCacheDtypeOption, lmHeadOption } from "./engine-options.ts";
 import { addRowFlags, defaultEvalModel, modelRows, type RowFlags } from "./eval-rows.ts";
 import { positiveInteger } from "./option-values.ts";
 
@@ -15,6 +15,7 @@ export interface EvalServerFlags extends RowFlags {
   readonly baseUrl?: string;
   readonly apiKey?: string;
   readonly modelName?: string;
+  readonly lmHead?: string;
   readonly kvCacheDtype?: KvCacheChoice;
   readonly threads?: number;
   readonly maxModelLen?: number;
@@ -43,6 +44,7 @@ export function addEvalServerFlags(command: Command): Command {
       .option("--model-name <name>", "to ask --base-url for (default: the first that it lists)")
       .option("--api-key <key>", "sent as a bearer token", process.env.OPENAI_API_KEY),
   )
+    .addOption(lmHeadOption())
     .addOption(kvCacheDtypeOption())
     .option("--threads <n>", "threads of our server (default: all cores)", positiveInteger)
     .option("--max-model-len <n>", "prompt and answer tokens together", positiveInteger)
@@ -55,14 +57,14 @@ export function evalRows(flags: EvalServerFlags): EvalRow[] {
 }
 
 function endpointRow(flags: EvalServerFlags, baseUrl: string): EvalRow {
-  const { model, formats, checkpoints, kvCacheDtype, kernel } = flags;
-  const other = [model, formats, checkpoints, kvCacheDtype, kernel].some(
+  const { model, formats, checkpoints, kvCacheDtype, kernel, lmHead } = flags;
+  const other = [model, formats, checkpoints, kvCacheDtype, kernel, lmHead].some(
     (flag) => flag !== undefined,
   );
   if (other) {
     throw new QuantlabError(
       "usage",
-      "--base-url cannot be given with --model, --formats, --checkpoints, --kernel or --kv-cache-dtype",
+      "--base-url cannot be given with --model, --formats, --checkpoints, --kernel, --lm-head or --kv-cache-dtype",
       { hint: "a running server has its model already; --model-name chooses among several" },
     );
   }
@@ -96,6 +98,7 @@ function baseRequest(flags: EvalServerFlags): Omit<TargetRequest, "model" | "for
   return {
     maxModelLen: flags.maxModelLen ?? longestContext,
     maxNumSeqs: flags.numConcurrent,
+    lmHead: flags.lmHead,
     kvCacheDtype: flags.kvCacheDtype,
     threads: flags.threads,
     seed: 0,

@@ -8,10 +8,11 @@ import { type ResolvedModel, resolveModel } from "../checkpoint/resolve.ts";
 import { parameterCounts } from "../checkpoint/shapes.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import type { Format } from "../formats/format.ts";
+import { headCostOf } from "../formats/head.ts";
 import { formatOfCheckpoint, formats } from "../formats/registry.ts";
 import { DummySource } from "../model/dummy.ts";
 import { loadModel } from "../model/load.ts";
-import { type ModelTraffic, modelTraffic } from "../roofline/traffic.ts";
+import { type ModelTraffic, modelTraffic, predictWeightBytes } from "../roofline/traffic.ts";
 import { groupTensors, type TensorGroup } from "./inspect-groups.ts";
 import { renderTable } from "./table.ts";
 
@@ -27,6 +28,8 @@ interface FormatReport {
   readonly title: string;
   readonly predicted?: ModelTraffic["weights"] & {
     readonly kvBytesPerToken: number;
+    /** With --lm-head fp8: a step reads it instead of the head in BF16. */
+    readonly fp8HeadBytes: number;
     /** With --kv-cache-dtype fp8. */
     readonly fp8KvBytesPerToken: number;
   };
@@ -91,7 +94,9 @@ function reportOf(
     const options = own === format ? format.optionsOf(config.quantization) : format.resolve(config);
     const { weights, kvBytesPerToken } = modelTraffic(config, format, options);
     const fp8KvBytesPerToken = (kvBytesPerToken * kvBytesPerElement.fp8) / kvBytesPerElement.bf16;
-    const predicted = { ...weights, kvBytesPerToken, fp8KvBytesPerToken };
+    const head = headCostOf("fp8", config);
+    const fp8HeadBytes = predictWeightBytes(config, format, options, head).headBytes;
+    const predicted = { ...weights, fp8HeadBytes, kvBytesPerToken, fp8KvBytesPerToken };
     if (!load) return { format: name, title, predicted };
     process.stderr.write(`loading ${label} in ${name}\n`);
     return { format: name, title, predicted, loadedBytes: weigh(spec, name) };
@@ -193,6 +198,7 @@ function formatTable(reports: readonly FormatReport[]): string {
       ...(isLoaded ? ["weights, as loaded"] : []),
       "linears",
       "bits per weight",
+      "head in fp8 instead",
       "KV cache per token, bf16",
       "fp8",
     ],
@@ -206,6 +212,7 @@ function formatTable(reports: readonly FormatReport[]): string {
               ...(isLoaded ? [loadedBytes === undefined ? "" : formatBytes(loadedBytes)] : []),
               formatBytes(predicted.linearBytes),
               significant(predicted.linearBitsPerWeight, 4),
+              formatBytes(predicted.fp8HeadBytes),
               formatBytes(predicted.kvBytesPerToken),
               formatBytes(predicted.fp8KvBytesPerToken),
             ],

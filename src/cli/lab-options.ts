@@ -6,7 +6,7 @@ import { readLabFile } from "../experiments/lab-file.ts";
 import { type LabDraft, profileByName, profiles } from "../experiments/profiles.ts";
 import { formats } from "../formats/registry.ts";
 import { targets } from "../targets/registry.ts";
-import { kvCacheDtypeOption } from "./engine-options.ts";
+import { kvCacheDtypeOption, lmHeadOption } from "./engine-options.ts";
 import { positiveInteger, wholeNumber } from "./option-values.ts";
 
 export interface LabOptions {
@@ -17,6 +17,7 @@ export interface LabOptions {
   readonly baseUrl?: string;
   readonly vllmCommand?: string;
   readonly tensorParallelSize?: number;
+  readonly lmHead?: string;
   readonly kvCacheDtype?: KvCacheChoice;
   readonly threads?: number;
   readonly seed?: number;
@@ -40,6 +41,7 @@ export function addLabFlags(command: Command): Command {
     .option("--base-url <url>", "of the server, for --target endpoint")
     .option("--vllm-command <program>", "the vllm to start, for --target vllm (default: vllm)")
     .option("--tensor-parallel-size <n>", "GPUs that share each layer, for vllm", positiveInteger)
+    .addOption(lmHeadOption())
     .addOption(kvCacheDtypeOption())
     .option("--threads <n>", "threads of the embedded server (default: all cores)", positiveInteger)
     .option("--repeats <n>", "times that every cell is measured", positiveInteger)
@@ -56,6 +58,7 @@ export function draftOf(file: string | undefined, options: LabOptions): LabDraft
     baseUrl: options.baseUrl,
     vllmCommand: options.vllmCommand,
     tensorParallelSize: options.tensorParallelSize,
+    lmHead: options.lmHead,
     kvCacheDtype: options.kvCacheDtype,
     threads: options.threads,
     seed: options.seed,
@@ -71,9 +74,9 @@ export function draftOf(file: string | undefined, options: LabOptions): LabDraft
 /** Whether anything was said about what to measure; where runs lie and how they end is not that. */
 export function saysAnything(file: string | undefined, options: LabOptions): boolean {
   const { profile, model, formats: names, target, baseUrl, threads, seed, repeats } = options;
-  const { vllmCommand, tensorParallelSize, kvCacheDtype } = options;
+  const { vllmCommand, tensorParallelSize, kvCacheDtype, lmHead } = options;
   const said = [file, profile, model, names, target, baseUrl, threads, seed, repeats];
-  return [...said, vllmCommand, tensorParallelSize, kvCacheDtype].some(
+  return [...said, vllmCommand, tensorParallelSize, kvCacheDtype, lmHead].some(
     (value) => value !== undefined,
   );
 }

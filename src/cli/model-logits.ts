@@ -19,7 +19,11 @@ export function loadLogits(
   format: string,
   maxTokens: number,
   onProgress: (fraction: number, text: string) => void,
-  choices: { kvCacheDtype?: KvCacheDtype | undefined; kernel?: string | undefined } = {},
+  choices: {
+    kvCacheDtype?: KvCacheDtype | undefined;
+    kernel?: string | undefined;
+    lmHead?: string | undefined;
+  } = {},
 ): LoadedLogits {
   const model = loadModel({
     spec,

@@ -7,14 +7,16 @@ import { kvBytesPerElement, parseKvCacheDtype } from "../checkpoint/kv-cache-dty
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { resolveModel } from "../checkpoint/resolve.ts";
 import { shapeConfig, shapeNames } from "../checkpoint/shapes.ts";
+import { headCostOf } from "../formats/head.ts";
 import { formatByName, formats } from "../formats/registry.ts";
 import { referenceRuns } from "../results/reference.ts";
 import { loadRun } from "../results/store.ts";
 import { type Device, deviceByName, devices } from "../roofline/devices.ts";
-import { type EngineModel, forecast, type ForecastRequest } from "../roofline/forecast.ts";
+import { type EngineModel, type ForecastRequest, forecast } from "../roofline/forecast.ts";
 import { measureThisMachine } from "../roofline/machine.ts";
 import { floorEfficiency, peakFlops } from "../roofline/predict.ts";
 import { modelTraffic } from "../roofline/traffic.ts";
+import { lmHeadOption } from "./engine-options.ts";
 import { positiveInteger, share } from "./option-values.ts";
 import { forecastText, type PredictResult } from "./predict-text.ts";
 
@@ -26,6 +28,7 @@ export interface PredictOptions {
   readonly inputLen: number;
   readonly outputLen: number;
   readonly memoryUtilization: number;
+  readonly lmHead?: string;
   readonly kvCacheDtype: string;
   readonly fit?: string;
   readonly json?: boolean;
@@ -60,6 +63,7 @@ export function predictCommand(): Command {
     )
     .option("--input-len <n>", "tokens of a prompt", positiveInteger, 512)
     .option("--output-len <n>", "tokens of an answer", positiveInteger, 128)
+    .addOption(lmHeadOption())
     .option("--kv-cache-dtype <type>", "auto, bf16 or fp8", "auto")
     .option("--memory-utilization <share>", "of the memory, for weights and cache", share, 0.9)
     .option(
@@ -89,9 +93,10 @@ vLLM figures of four GPUs; this machine takes an assumed share. Both are printed
 export async function predict(options: PredictOptions): Promise<PredictResult> {
   const { label, config } = modelOf(options.model);
   const kvBytes = kvBytesPerElement[parseKvCacheDtype(options.kvCacheDtype)];
+  const head = headCostOf(options.lmHead, config);
   const models = [...new Set(options.formats)].map((name) => {
     const format = formatByName(name);
-    return modelTraffic(config, format, format.resolve(config), kvBytes);
+    return modelTraffic(config, format, format.resolve(config), kvBytes, head);
   });
   const device = deviceOf(options.device);
   const { inputLen, outputLen, memoryUtilization } = options;

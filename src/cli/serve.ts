@@ -136,7 +136,7 @@ function describeServer(facts: ServerFacts): string[] {
   const cached = kvCache.blocks * kvCache.blockSize;
   return [
     `serving ${facts.model} in ${facts.format}${facts.kernel === undefined ? "" : ` (kernel ${facts.kernel})`}, loaded in ${formatDuration(facts.loadMs)}${facts.trained ? "" : " (random weights: its answers mean nothing)"}`,
-    `  weights   ${formatBytes(weights.totalBytes)}, ${significant(weights.linearBitsPerWeight, 4)} bits per weight in the linears`,
+    `  weights   ${formatBytes(weights.totalBytes)}, ${significant(weights.linearBitsPerWeight, 4)} bits per weight in the linears, output head in ${facts.lmHead}${weights.headBytes === 0 ? " (the embedding)" : `, ${formatBytes(weights.headBytes)}`}`,
     `  KV cache  ${formatBytes(kvCache.bytes)} for ${cached} tokens in ${kvCache.dtype}${kvCache.scales === undefined ? "" : ` (scales: ${kvCache.scales})`}, ${formatBytes(kvCache.bytesPerToken)} each`,
     `  limits    ${facts.maxModelLen} tokens a sequence, ${facts.maxNumSeqs} sequences a step`,
     `  threads   ${facts.threads}, ${facts.isa}`,

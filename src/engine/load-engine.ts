@@ -17,6 +17,8 @@ export interface EngineOptions {
   readonly format: string | undefined;
   /** A second kernel of the format, for example awq's "plain"; undefined takes its first. */
   readonly kernel?: string | undefined;
+  /** The output head's format; absent is BF16. */
+  readonly lmHead?: string | undefined;
   /** undefined takes the model's, at most `defaultMaxModelLen`. */
   readonly maxModelLen: number | undefined;
   readonly maxNumSeqs: number;
@@ -40,6 +42,7 @@ export interface EngineFacts {
   readonly kernel?: string | undefined;
   readonly trained: boolean;
   readonly memory: ModelMemory;
+  readonly lmHead: string;
   readonly kvCacheDtype: KvCacheDtype;
   /** Whether an FP8 cache has the checkpoint's scales; otherwise they are 1. */
   readonly kvScalesCalibrated: boolean;
@@ -93,6 +96,7 @@ export function loadEngine(
     spec: options.model,
     format: options.format,
     kernel: options.kernel,
+    lmHead: options.lmHead,
     maxBatchTokens: maxNumBatchedTokens,
     maxPositions: maxModelLen,
     kvCacheDtype: options.kvCacheDtype,
@@ -122,6 +126,7 @@ function buildEngine(
     kernel: options.kernel,
     trained: model.trained,
     memory: model.memory,
+    lmHead: model.lmHead,
     kvCacheDtype: model.kvCacheDtype,
     kvScalesCalibrated: model.kvScalesCalibrated,
     kvBytesPerToken: model.kvBytesPerToken,

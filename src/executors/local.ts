@@ -147,6 +147,7 @@ class BlockRun {
           kernel: entry.kernel,
           maxModelLen,
           maxNumSeqs,
+          lmHead: config.lmHead,
           kvCacheDtype: config.kvCacheDtype,
           threads: config.threads,
           seed: config.seed,

@@ -16,6 +16,7 @@ export interface LabOverrides {
   /** The program alone; lab.yaml takes words too. */
   readonly vllmCommand?: string | undefined;
   readonly tensorParallelSize?: number | undefined;
+  readonly lmHead?: string | undefined;
   readonly kvCacheDtype?: KvCacheChoice | undefined;
   readonly threads?: number | undefined;
   readonly seed?: number | undefined;

@@ -1,6 +1,7 @@
 /** The configuration of a whole lab: lab.yaml and the profiles, checked by one schema. */
 import { z } from "zod";
 import { kvCacheChoices } from "../checkpoint/kv-cache-dtype.ts";
+import { headFormats } from "../formats/head.ts";
 import { vllmOptionsSchema } from "../targets/vllm/options.ts";
 
 export const formatEntrySchema = z.strictObject({
@@ -81,6 +82,11 @@ export const labConfigSchema = z.strictObject({
   maxNumSeqs: z.number().int().positive(),
   /** What the KV cache of every row stores; absent leaves it to the server, which is BF16 in ours. */
   kvCacheDtype: z.enum(kvCacheChoices).optional(),
+  /** Format of every row's output head; absent is BF16. Our server's alone. */
+  lmHead: z
+    .string()
+    .refine((name) => headFormats.includes(name))
+    .optional(),
   /** Limits in ms for goodput. */
   slo: z
     .strictObject({

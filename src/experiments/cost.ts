@@ -6,6 +6,7 @@ import {
 } from "../checkpoint/kv-cache-dtype.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { parameterCounts } from "../checkpoint/shapes.ts";
+import { headCostOf } from "../formats/head.ts";
 import { formatByName } from "../formats/registry.ts";
 import type { Machine } from "../results/run.ts";
 import { deviceByName } from "../roofline/devices.ts";
@@ -42,10 +43,17 @@ export function costModel(
   format: string,
   machine: Machine,
   kvCache?: KvCacheChoice,
+  lmHead?: string,
 ): CostModel {
   const cost = formatByName(format);
   const kvBytes = kvBytesPerElement[kvCacheDtypeOf(kvCache)];
-  const traffic = modelTraffic(config, cost, cost.resolve(config), kvBytes);
+  const traffic = modelTraffic(
+    config,
+    cost,
+    cost.resolve(config),
+    kvBytes,
+    headCostOf(lmHead, config),
+  );
   const device = machine.accelerator?.device;
   const ceilings: Ceilings =
     device === undefined

@@ -91,6 +91,7 @@ function argumentsOf({ config, served, folder }: CellContext, label: string): st
     ...["--reference", reference, ...row],
     ...["--tokens", String(tokens), "--window", String(window), "--output-path", folder],
     ...(kernel === undefined ? [] : ["--kernel", kernel]),
+    ...(config.lmHead === undefined ? [] : ["--lm-head", config.lmHead]),
     ...(config.kvCacheDtype === undefined ? [] : ["--kv-cache-dtype", config.kvCacheDtype]),
     ...(config.threads === undefined ? [] : ["--threads", String(config.threads)]),
   ];

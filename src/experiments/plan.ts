@@ -1,12 +1,13 @@
 /** The cells of a run in the order of execution, in blocks of one server each, with what they cost. */
-import { type ResolvedModel, resolveModel } from "../checkpoint/resolve.ts";
+
 import { QuantlabError } from "../base/errors.ts";
+import { type ResolvedModel, resolveModel } from "../checkpoint/resolve.ts";
 import type { Machine } from "../results/run.ts";
-import type { LabConfig } from "./config.ts";
-import { costModel, type CostModel } from "./cost.ts";
-import type { Experiment, PlannedCell, PlannedSetting, ServedModel } from "./experiment.ts";
 import { cachedSnapshot, isHubId } from "../targets/vllm/model-files.ts";
 import { accuracyLimits, accuracyRows, isAccuracyApart } from "./accuracy-plan.ts";
+import type { LabConfig } from "./config.ts";
+import { type CostModel, costModel } from "./cost.ts";
+import type { Experiment, PlannedCell, PlannedSetting, ServedModel } from "./experiment.ts";
 import { answerExperiments, experiments } from "./registry.ts";
 
 export type FormatEntry = LabConfig["formats"][number];
@@ -54,11 +55,19 @@ const divergenceTokenBytes = 70;
 
 /** @throws format-unsupported, and what resolveModel throws unless the target is an endpoint */
 export function planRun(config: LabConfig, machine: Machine): Plan {
+  if (config.lmHead !== undefined && config.target !== "embedded") {
+    throw new QuantlabError("usage", `lmHead ${config.lmHead} was asked for on ${config.target}`, {
+      hint: "only the embedded server has a choice of the output head; leave lmHead (--lm-head) out",
+    });
+  }
   const model = resolveForTarget(config);
   const costs = new Map<string, CostModel>();
   for (const entry of config.formats) {
     if (model !== undefined) {
-      costs.set(entry.label, costModel(model.config, entry.format, machine, config.kvCacheDtype));
+      costs.set(
+        entry.label,
+        costModel(model.config, entry.format, machine, config.kvCacheDtype, config.lmHead),
+      );
     }
   }
   const blocks = [
@@ -134,7 +143,13 @@ function answerBlocks(config: LabConfig, machine: Machine): PlannedBlock[] {
   if (!isAccuracyApart(config)) return [];
   const limits = accuracyLimits(config);
   return accuracyRows(config).map(({ label, format, model, isReadyCheckpoint, calibrated }) => {
-    const cost = costModel(resolveModel(model).config, format, machine, config.kvCacheDtype);
+    const cost = costModel(
+      resolveModel(model).config,
+      format,
+      machine,
+      config.kvCacheDtype,
+      config.lmHead,
+    );
     const entry = { label, format };
     return {
       entry,

@@ -42,3 +42,9 @@ export function planLoading(
   const options: FormatOptions = { ...format.resolve(config), ...chosen };
   return { format, load: (source, modules) => format.quantizeOnLoad(source, modules, options) };
 }
+
+/** The format of the output head; undefined where it stays what it is. @throws usage on an unknown name */
+export function planHead(requested: string | undefined): Format | undefined {
+  if (requested === undefined || requested === unquantized.name) return undefined;
+  return formatByName(requested);
+}

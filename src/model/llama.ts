@@ -73,6 +73,7 @@ export class LlamaModel implements Model {
   readonly trained: boolean;
   readonly memory: ModelMemory;
   readonly maxBatchTokens: number;
+  readonly lmHead: string;
   readonly kvCacheDtype: KvCacheDtype;
   readonly kvScalesCalibrated: boolean;
   readonly kvBytesPerToken: number;
@@ -98,6 +99,7 @@ export class LlamaModel implements Model {
     this.trained = model.trained;
     this.memory = memoryOf(model.weights, config);
     this.maxBatchTokens = limits.maxBatchTokens;
+    this.lmHead = model.weights.head.format;
     this.kvCacheDtype = limits.kvCacheDtype ?? "bf16";
     this.#kvScales = this.kvCacheDtype === "fp8" ? model.kvScales : undefined;
     this.kvScalesCalibrated = this.#kvScales !== undefined;

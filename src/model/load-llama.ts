@@ -4,7 +4,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { parameterCounts } from "../checkpoint/shapes.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import { readAsBf16 } from "../formats/dense.ts";
-import type { Weight } from "../formats/format.ts";
+import type { Format, Weight } from "../formats/format.ts";
 import { type BufferHandle, kernels } from "../kernels/binding.ts";
 import { type Loading, unquantized } from "./format-choice.ts";
 import { blockModules, embeddingModule, finalNormModule, headModule } from "./tensor-names.ts";
@@ -15,6 +15,7 @@ class Loader {
   readonly #source: TensorSource;
   readonly #config: ModelConfig;
   readonly #loading: Loading;
+  readonly #headFormat: Format | undefined;
   readonly #onProgress: (fraction: number, text: string) => void;
   readonly #totalParameters: number;
   #loadedParameters = 0;
@@ -23,22 +24,22 @@ class Loader {
     source: TensorSource,
     config: ModelConfig,
     loading: Loading,
+    headFormat: Format | undefined,
     onProgress: (fraction: number, text: string) => void,
   ) {
     this.#source = source;
     this.#config = config;
     this.#loading = loading;
+    this.#headFormat = headFormat;
     this.#onProgress = onProgress;
     this.#totalParameters = parameterCounts(config).total;
   }
 
   load(): LlamaWeights {
     const { vocabSize, hiddenSize, layers, tieWordEmbeddings } = this.#config;
-    // The two largest tensors first: their BF16 copies then meet an almost empty memory.
+    // The largest tensors first: their BF16 copies then meet an almost empty memory.
     const embedding = this.#unquantized(embeddingModule, vocabSize, hiddenSize);
-    const head = tieWordEmbeddings
-      ? embedding
-      : this.#unquantized(headModule, vocabSize, hiddenSize);
+    const head = this.#head(embedding, tieWordEmbeddings ? embeddingModule : headModule);
     const blocks = Array.from({ length: layers }, (_, layer) => this.#block(layer));
     return {
       embedding,
@@ -46,6 +47,19 @@ class Loader {
       finalNorm: this.#vector(`${finalNormModule}.weight`, hiddenSize),
       head,
     };
+  }
+
+  /** @param module what the checkpoint calls the head: the embedding's name where the two are tied */
+  #head(embedding: Weight, module: string): Weight {
+    const { vocabSize, hiddenSize } = this.#config;
+    const format = this.#headFormat;
+    if (format === undefined) {
+      return module === embeddingModule
+        ? embedding
+        : this.#unquantized(module, vocabSize, hiddenSize);
+    }
+    const weight = format.quantizeOnLoad(this.#source, [module], format.resolve(this.#config));
+    return this.#checked(weight, [module], vocabSize, hiddenSize);
   }
 
   #block(layer: number): BlockWeights {
@@ -122,7 +136,8 @@ class Loader {
 
   #progress(parameters: number, text: string): void {
     this.#loadedParameters += parameters;
-    this.#onProgress(this.#loadedParameters / this.#totalParameters, text);
+    // A quantized head of a tied model is a matrix that the parameters do not count.
+    this.#onProgress(Math.min(1, this.#loadedParameters / this.#totalParameters), text);
   }
 }
 
@@ -133,12 +148,13 @@ function readVector(source: TensorSource, name: string): Uint16Array {
   return values;
 }
 
-/** @throws checkpoint-mismatch, checkpoint-malformed, format-unsupported */
+/** @param headFormat undefined keeps the head in BF16 @throws checkpoint-mismatch, checkpoint-malformed, format-unsupported */
 export function loadLlamaWeights(
   source: TensorSource,
   config: ModelConfig,
   loading: Loading,
+  headFormat: Format | undefined,
   onProgress: (fraction: number, text: string) => void,
 ): LlamaWeights {
-  return new Loader(source, config, loading, onProgress).load();
+  return new Loader(source, config, loading, headFormat, onProgress).load();
 }

@@ -6,7 +6,7 @@ import { openCheckpoint } from "../checkpoint/open.ts";
 import { type ResolvedModel, resolveModel } from "../checkpoint/resolve.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import { DummySource } from "./dummy.ts";
-import { planLoading } from "./format-choice.ts";
+import { planHead, planLoading } from "./format-choice.ts";
 import { readKvScales } from "./kv-scales.ts";
 import { loadLlamaWeights } from "./load-llama.ts";
 import type { Model } from "./model.ts";
@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly format?: string | undefined;
   /** A second kernel of the format; undefined takes its first. */
   readonly kernel?: string | undefined;
+  /** The output head's format; absent is BF16, and the embedding itself where the two are tied. */
+  readonly lmHead?: string | undefined;
   /** Tokens one forward accepts at most. */
   readonly maxBatchTokens: number;
   /** Positions a sequence reaches at most. */
@@ -79,6 +81,12 @@ export function loadModelFrom(
   }
   const loading = planLoading(source.label, config, options.format, options.kernel);
   const kvScales = options.kvCacheDtype === "fp8" ? readKvScales(source, config) : undefined;
-  const weights = loadLlamaWeights(source, config, loading, options.onProgress ?? (() => {}));
+  const weights = loadLlamaWeights(
+    source,
+    config,
+    loading,
+    planHead(options.lmHead),
+    options.onProgress ?? (() => {}),
+  );
   return construct({ config, weights, format: loading.format.name, trained, kvScales }, options);
 }

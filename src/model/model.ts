@@ -68,6 +68,8 @@ export interface Model {
   readonly memory: ModelMemory;
   /** Tokens one `forward` accepts at most. */
   readonly maxBatchTokens: number;
+  /** What the output head is kept in; embeddings are BF16 whatever it is. */
+  readonly lmHead: string;
   readonly kvCacheDtype: KvCacheDtype;
   /** Whether an FP8 cache has scales from the checkpoint; otherwise they are 1. */
   readonly kvScalesCalibrated: boolean;

@@ -31,7 +31,7 @@ export interface LlamaWeights {
   readonly blocks: readonly BlockWeights[];
   /** [hidden] */
   readonly finalNorm: BufferHandle;
-  /** BF16 [vocab, hidden]; the embedding itself when tied. */
+  /** [vocab, hidden], BF16 unless asked otherwise; the embedding itself when tied and in BF16. */
   readonly head: Weight;
 }
 

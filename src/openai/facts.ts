@@ -8,6 +8,8 @@ export interface ServerFacts {
   /** A second kernel of the format; absent is its first. */
   readonly kernel?: string | undefined;
   readonly trained: boolean;
+  /** The output head's format. */
+  readonly lmHead: string;
   readonly threads: number;
   readonly isa: string;
   readonly maxModelLen: number;

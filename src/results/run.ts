@@ -57,6 +57,7 @@ export const trafficSchema = z.object({
     totalBytes: z.number(),
     linearBitsPerWeight: z.number(),
   }),
+  lmHead: z.string().optional(),
   parameters: z.number(),
   stepWeightBytes: z.number(),
   embeddingRowBytes: z.number(),

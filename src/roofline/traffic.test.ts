@@ -138,3 +138,24 @@ describe("step traffic", () => {
     );
   });
 });
+
+describe("a head in another format", () => {
+  const head = { format: "fp8", bitsPerWeight: 8 + 32 / 2048 };
+
+  it("is a matrix of its own beside the tied embedding, and what a step reads instead of it", () => {
+    const plain = modelTraffic(llama1b, bf16, {});
+    const quantized = modelTraffic(llama1b, bf16, {}, 2, head);
+    const bytes = (128256 * 2048 * (8 + 32 / 2048)) / 8;
+    expect(quantized.lmHead).toBe("fp8");
+    expect(quantized.weights.headBytes).toBe(bytes);
+    expect(quantized.weights.totalBytes).toBe(plain.weights.totalBytes + bytes);
+    expect(quantized.stepWeightBytes).toBe(plain.stepWeightBytes - 2 * 128256 * 2048 + bytes);
+  });
+
+  it("replaces a head that is not tied", () => {
+    const plain = modelTraffic(llama8b, bf16, {});
+    const quantized = modelTraffic(llama8b, bf16, {}, 2, { format: "fp8", bitsPerWeight: 8 });
+    expect(plain.weights.totalBytes - quantized.weights.totalBytes).toBe(128256 * 4096);
+    expect(plain.stepWeightBytes - quantized.stepWeightBytes).toBe(128256 * 4096);
+  });
+});

@@ -20,11 +20,17 @@ export type ModelShape = Pick<
 /** What of a format decides its cost; every Format is one. */
 export type FormatCost = Pick<Format, "name" | "bitsPerWeight"> & Partial<Pick<Format, "operands">>;
 
-/** Bytes of a model as loaded, by group; embeddings, head and norms stay 16-bit. */
+/** An output head in a format of its own; `bitsPerWeight` over its columns. */
+export interface HeadCost {
+  readonly format: string;
+  readonly bitsPerWeight: number;
+}
+
+/** Bytes of a model as loaded, by group; embeddings, norms and a head without format stay 16-bit. */
 export interface WeightBytes {
   readonly linearBytes: number;
   readonly embeddingBytes: number;
-  /** 0 when the head is the embedding matrix. */
+  /** 0 when the head is the embedding matrix; a quantized head is another matrix. */
   readonly headBytes: number;
   /** Norm weights and biases. */
   readonly normBytes: number;
@@ -42,6 +48,8 @@ export interface ModelTraffic {
   /** What the matrix units multiply where the device has it. */
   readonly operands: "bf16" | "fp8" | "int8";
   readonly weights: WeightBytes;
+  /** The head's format where it is not the checkpoint's own. */
+  readonly lmHead?: string | undefined;
   readonly parameters: number;
   /** Linears, head (or the tied matrix) and norms: read once by every step whatever its batch. */
   readonly stepWeightBytes: number;
@@ -100,6 +108,7 @@ export function predictWeightBytes(
   shape: ModelShape,
   format: FormatCost,
   options: FormatOptions,
+  head?: HeadCost,
 ): WeightBytes {
   let linearBits = 0;
   let linearWeights = 0;
@@ -108,7 +117,12 @@ export function predictWeightBytes(
     linearBits += rows * columns * shape.layers * format.bitsPerWeight(columns, options);
   }
   const embeddingBytes = 2 * shape.vocabSize * shape.hiddenSize;
-  const headBytes = shape.tieWordEmbeddings ? 0 : embeddingBytes;
+  const headBytes =
+    head !== undefined
+      ? Math.round((shape.vocabSize * shape.hiddenSize * head.bitsPerWeight) / 8)
+      : shape.tieWordEmbeddings
+        ? 0
+        : embeddingBytes;
   const normBytes = 2 * smallParameters(shape);
   // Bits per weight is a fraction such as 8 + 32 / columns: the product is whole only up to rounding.
   const linearBytes = Math.round(linearBits / 8);
@@ -132,14 +146,18 @@ function smallParameters(shape: ModelShape): number {
   return norms + headNorms + biases;
 }
 
-/** @param kvBytesPerElement 2 for a BF16 cache, 1 for FP8 */
+/**
+ * @param kvBytesPerElement 2 for a BF16 cache, 1 for FP8
+ * @param quantizedHead undefined leaves the head as it is in the checkpoint
+ */
 export function modelTraffic(
   shape: ModelShape,
   format: FormatCost,
   options: FormatOptions,
   kvBytesPerElement = 2,
+  quantizedHead?: HeadCost,
 ): ModelTraffic {
-  const weights = predictWeightBytes(shape, format, options);
+  const weights = predictWeightBytes(shape, format, options, quantizedHead);
   const linears = blockLinears(shape).reduce((sum, [rows, columns]) => sum + rows * columns, 0);
   const head = shape.vocabSize * shape.hiddenSize;
   const parameters =
@@ -149,7 +167,11 @@ export function modelTraffic(
     operands: format.operands ?? "bf16",
     weights,
     parameters,
-    stepWeightBytes: weights.linearBytes + 2 * head + weights.normBytes,
+    ...(quantizedHead === undefined ? {} : { lmHead: quantizedHead.format }),
+    stepWeightBytes:
+      weights.linearBytes +
+      (quantizedHead === undefined ? 2 * head : weights.headBytes) +
+      weights.normBytes,
     embeddingRowBytes: 2 * shape.hiddenSize,
     kvBytesPerToken: 2 * shape.layers * shape.kvHeads * shape.headDim * kvBytesPerElement,
     linearFlopsPerToken: 2 * linears * shape.layers,

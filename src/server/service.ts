@@ -34,6 +34,7 @@ export function serverFacts(options: ServiceOptions): ServerFacts {
     format: facts.format,
     kernel: facts.kernel,
     trained: facts.trained,
+    lmHead: facts.lmHead,
     threads: options.threads,
     isa: options.isa,
     maxModelLen: limits.maxModelLen,

@@ -21,6 +21,7 @@ const factsSchema = z.looseObject({
   kernel: z.string().optional(),
   threads: z.number(),
   trained: z.boolean(),
+  lmHead: z.string().optional(),
   weights: z.looseObject({ totalBytes: z.number(), linearBitsPerWeight: z.number() }),
   kvCache: z.looseObject({
     bytes: z.number(),
@@ -54,7 +55,7 @@ export const embedded: Target = {
 };
 
 function serveArguments(request: TargetRequest): string[] {
-  const { threads, kvCacheDtype, kernel } = request;
+  const { threads, kvCacheDtype, kernel, lmHead } = request;
   return [
     ...["serve", "--model", request.model, "--format", request.format],
     ...["--host", "127.0.0.1", "--port", "0", "--seed", String(request.seed)],
@@ -62,6 +63,7 @@ function serveArguments(request: TargetRequest): string[] {
     ...["--max-num-seqs", String(request.maxNumSeqs)],
     ...(kvCacheDtype === undefined ? [] : ["--kv-cache-dtype", kvCacheDtype]),
     ...(kernel === undefined ? [] : ["--kernel", kernel]),
+    ...(lmHead === undefined ? [] : ["--lm-head", lmHead]),
     ...(threads === undefined ? [] : ["--threads", String(threads)]),
     ...["--json", "--exit-with-parent"],
   ];
@@ -145,6 +147,7 @@ export function toTargetFacts(raw: unknown): TargetFacts {
     bitsPerWeight: facts.weights.linearBitsPerWeight,
     kvCacheBytes: facts.kvCache.bytes,
     kvBytesPerToken: facts.kvCache.bytesPerToken,
+    lmHead: facts.lmHead,
     kvCacheDtype: facts.kvCache.dtype,
     peakMemoryBytes: facts.memory.peakResidentBytes,
     trained: facts.trained,

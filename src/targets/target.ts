@@ -15,6 +15,8 @@ export interface TargetRequest {
   readonly kernel?: string | undefined;
   readonly maxModelLen: number;
   readonly maxNumSeqs: number;
+  /** The output head's format; our server alone has the choice. */
+  readonly lmHead?: string | undefined;
   /** What the KV cache stores; absent leaves it to the server. */
   readonly kvCacheDtype?: KvCacheChoice | undefined;
   readonly threads: number | undefined;
@@ -37,6 +39,7 @@ export interface TargetFacts {
   readonly bitsPerWeight: number | undefined;
   readonly kvCacheBytes: number | undefined;
   readonly kvBytesPerToken: number | undefined;
+  readonly lmHead?: string | undefined;
   /** "bf16", "fp8", or the server's own word for it. */
   readonly kvCacheDtype?: string | undefined;
   readonly peakMemoryBytes: number | undefined;

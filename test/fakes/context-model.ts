@@ -26,6 +26,7 @@ export class ContextModel implements Model {
     linearBitsPerWeight: 16,
   };
   readonly maxBatchTokens: number;
+  readonly lmHead = "bf16";
   readonly kvCacheDtype = "bf16";
   readonly kvScalesCalibrated = false;
   readonly kvBytesPerToken = 8;

@@ -37,6 +37,7 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
     format: model.format,
     trained: model.trained,
     memory: model.memory,
+    lmHead: model.lmHead,
     kvCacheDtype: model.kvCacheDtype,
     kvScalesCalibrated: model.kvScalesCalibrated,
     kvBytesPerToken: model.kvBytesPerToken,
