@@ -10,9 +10,12 @@ namespace quantlab {
 namespace {
 
 QUANTLAB_BODY void scaleLinesBody(bf16* lines, std::size_t pairs, const float* scales) {
+  // One scale an element of a line, so that the loop over a line is vector code.
+  float wide[kLineElements];
+  for (std::size_t i = 0; i < kLineElements; i++) wide[i] = scales[i / 2];
   for (std::size_t pair = 0; pair < pairs; pair++, lines += kLineElements)
     for (std::size_t i = 0; i < kLineElements; i++)
-      lines[i] = floatToBf16(bf16ToFloat(lines[i]) * scales[i / 2]);
+      lines[i] = floatToBf16(bf16ToFloat(lines[i]) * wide[i]);
 }
 QUANTLAB_VARIANTS(void, scaleLines, (bf16* lines, std::size_t pairs, const float* scales),
                   (lines, pairs, scales));
