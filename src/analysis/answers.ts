@@ -188,7 +188,8 @@ function accuracyLost(run: Run, rows: readonly string[], reference: string): Sta
   const compared = accuracyComparisons(run);
   if (compared.length === 0) {
     const cell = run.results.find(({ quantlab }) => quantlab.key.experiment === "accuracy");
-    const why = cell?.quantlab.reason ?? "this run has no accuracy cell";
+    const why =
+      cell?.quantlab.reason?.replace(/^not measured: /, "") ?? "this run has no accuracy cell";
     return [said(`If accuracy is lost: that was not measured here (${why}).`)];
   }
   const real = compared.filter(({ differs, difference }) => differs && difference.value < 0);

@@ -2,12 +2,22 @@
 import { referenceRuns } from "../results/reference.ts";
 import type { Run } from "../results/run.ts";
 import { deviceByName } from "../roofline/devices.ts";
-import { forecast } from "../roofline/forecast.ts";
-import { evidenceOf, figureOf, lengthsOf, rowsOf } from "./cells.ts";
+import { efficiencyOf, forecast } from "../roofline/forecast.ts";
+import { predictDecodeStep } from "../roofline/predict.ts";
+import type { ModelTraffic } from "../roofline/traffic.ts";
+import {
+  ceilingsOf,
+  evidenceOf,
+  figureOf,
+  lengthsOf,
+  rowsOf,
+  settingNumber,
+  settingsOf,
+} from "./cells.ts";
 import { crossoverText } from "./crossover-text.ts";
 import { crossoverEvidence, type RowCrossover } from "./crossovers.ts";
 import { manifestPath, type Statement } from "./finding.ts";
-import { engineOfRuns } from "./fit.ts";
+import { engineOfRun, engineOfRuns } from "./fit.ts";
 import { advantage, type Ranked } from "./objectives.ts";
 import { asRatio, asText } from "./wording.ts";
 
@@ -21,6 +31,7 @@ export function flipsOf(
   return [
     ...trafficFlips(run, first, ranked),
     ...crossoverFlips(run, first, crossovers),
+    ...contextFlip(run, first, second),
     ...memoryFlip(run, first),
     ...accuracyFlip(run, first, second),
     ...deviceFlip(run, first),
@@ -59,6 +70,53 @@ function crossoverFlips(run: Run, first: string, crossovers: readonly RowCrossov
       ];
     });
 }
+
+/** Contexts beyond this are not asked about. */
+const longestContext = 131_072;
+
+/** Keys and values cost every row alike: where that turns the order, or halves the lead. */
+function contextFlip(run: Run, first: string, second: string): Statement[] {
+  const engine = engineOfRun(run);
+  const ceilings = ceilingsOf(run);
+  const lengths = lengthsOf(run, "throughput") ?? lengthsOf(run, "latency");
+  const [own, other] = [run.manifest.traffic?.[first], run.manifest.traffic?.[second]];
+  if (!engine || !ceilings || !lengths || !own || !other) return [];
+  const leadAt = (batch: number, context: number) => {
+    const ms = (model: ModelTraffic, row: string) =>
+      predictDecodeStep(model, ceilings, batch, context, efficiencyOf(engine, row)).ms;
+    return ms(other, second) / ms(own, first);
+  };
+  const start = lengths.inputLen + lengths.outputLen;
+  const measured = settingsOf(run, "throughput").map(settingNumber).filter(Number.isInteger);
+  // Without a lead there is none to lose.
+  const batch = [1, ...measured].findLast((size) => leadAt(size, start) > 1);
+  if (batch === undefined) return [];
+  const lead = (context: number) => leadAt(batch, context);
+  const now = lead(start);
+  const tried: number[] = [];
+  for (let at = 2 * start; at <= longestContext; at *= 2) tried.push(at);
+  const turned = tried.find((context) => lead(context) < 1);
+  const halved = tried.find((context) => lead(context) - 1 < (now - 1) / 2);
+  const where = `at batch ${batch}`;
+  const evidence = [
+    ...evidenceOf(run, first, batchPlace(batch)),
+    ...evidenceOf(run, second, batchPlace(batch)),
+    manifestPath,
+  ];
+  if (turned !== undefined) {
+    const text = `Context length: by the fitted roofline ${second} decodes faster than ${first} ${where} from about ${asText(turned)} tokens a sequence on.`;
+    return [{ text, evidence }];
+  }
+  if (halved === undefined) return [];
+  const text = `Context length: by the fitted roofline ${first} decodes ${asText(now)}x as fast as ${second} ${where} with ${asText(start)} tokens a sequence, but ${asText(lead(halved))}x with ${asText(halved)}, as keys and values cost both alike.`;
+  return [{ text, evidence }];
+}
+
+const batchPlace = (batch: number) => ({
+  experiment: "throughput",
+  setting: `batch-${batch}`,
+  figure: "msPerTokenMedian",
+});
 
 function memoryFlip(run: Run, first: string): Statement[] {
   const place = { experiment: "memory", setting: "loaded", figure: "weightBytes" };
