@@ -5,6 +5,7 @@
 #if defined(__x86_64__)
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "../formats/fp8/decode.h"
 #include "dispatch.h"
@@ -74,7 +75,7 @@ QUANTLAB_AVX512 void scoreRows(const bf16* queries, const QueryRows& all,
       __m512i last;
       __m512i beyond;
       // The line beyond the last one is another group's, or nobody's memory.
-      if constexpr (Lines::kElements == fp8::kCodeBytes) lines.load(at, &last, &beyond);
+      if constexpr (std::is_same_v<Lines, CodedLines>) lines.load(at, &last, &beyond);
       else last = _mm512_loadu_si512(at);
       for (std::size_t row = 0; row < Rows; row++)
         sums[row][j] = dotPair(sums[row][j], queries + row * all.stride + 2 * (pairs - 1), last);
