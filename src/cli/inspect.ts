@@ -222,7 +222,11 @@ function formatTable(reports: readonly FormatReport[]): string {
   const refused = reports.flatMap(({ format, refused: reason }) =>
     reason === undefined ? [] : [`not in ${format}: ${reason}\n`],
   );
-  const kernels = formats.flatMap(({ name, otherKernels = [] }) =>
+  const usable = new Set(
+    reports.filter(({ refused: reason }) => reason === undefined).map(({ format }) => format),
+  );
+  const offered = formats.filter(({ name }) => usable.has(name));
+  const kernels = offered.flatMap(({ name, otherKernels = [] }) =>
     otherKernels.map((kernel) => `${name} has a second kernel: --kernel ${kernel}\n`),
   );
   return `${table}${refused.join("")}${kernels.join("")}`;

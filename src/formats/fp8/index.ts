@@ -16,7 +16,7 @@ const weightOptions = ({ granularity }: FormatOptions): Pick<WeightOptions, "gro
 
 export const fp8 = {
   name: "fp8",
-  title: "FP8 E4M3, per-channel weight scales, dynamic per-token activation scales",
+  title: "FP8 E4M3, scales per channel and per token where a checkpoint does not say otherwise",
   compute: "bf16",
   operands: "fp8",
   /** In memory block-wise scales are spread over their rows. */
