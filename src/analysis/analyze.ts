@@ -10,7 +10,7 @@ import { type Diagnosis, diagnose } from "./diagnosis.ts";
 import { type Requirements, requirementsOf } from "./eligibility.ts";
 import { expectedFindings, expectedTable } from "./expected.ts";
 import type { Finding, Table } from "./finding.ts";
-import { noiseFinding } from "./noise.ts";
+import { disturbances, noiseFinding } from "./noise.ts";
 import { type Predictions, predictions } from "./prediction.ts";
 import { fitFinding, predictionTable } from "./prediction-table.ts";
 import { publishedFindings } from "./published.ts";
@@ -73,6 +73,7 @@ export function analyzeRun(run: Run, requirements: Requirements = requirementsOf
       ...bounds.map(boundFinding),
       ...expected,
       ...publishedFindings(run),
+      ...disturbances(run),
       ...noiseFinding(run),
     ],
     recommendation,

@@ -1,10 +1,10 @@
 /** How much one cell differs from its own repeats on this machine: what any difference has to exceed. */
 import type { Run } from "../results/run.ts";
 import { cellPath } from "../results/run.ts";
-import { repeatsOf, rowsOf } from "./cells.ts";
+import { evidenceOf, figureOf, repeatsOf, rowsOf, settingsOf, settingTitle } from "./cells.ts";
 import type { Finding } from "./finding.ts";
 import { mean, median } from "./interval.ts";
-import { asPercent } from "./wording.ts";
+import { asPercent, asText } from "./wording.ts";
 
 /** The figure that stands for a cell of each experiment. */
 const headline: Readonly<Record<string, string>> = {
@@ -47,4 +47,29 @@ export function noiseFinding(run: Run): Finding[] {
   }
   const claim = `Noise of this machine: a cell varies by ${asPercent(median(found))} between its repeats (median standard deviation of ${found.length} cells; the worst ${asPercent(Math.max(...found))}). Formats ran in turn, forwards and backwards (ABBA), each block on a fresh server, on the same frozen requests; differences are paired by repeat.`;
   return [{ ...base, claim, evidence }];
+}
+
+/** A larger batch does more work in a step: it cannot be faster by more than noise. */
+const impossibleGain = 1.2;
+
+/** Rows whose steps got faster with more sequences in them, which only a disturbed machine shows. */
+export function disturbances(run: Run): Finding[] {
+  if (run.manifest.published !== undefined) return [];
+  return rowsOf(run).flatMap((label) => {
+    const steps = settingsOf(run, "throughput").flatMap((setting) => {
+      const place = { experiment: "throughput", setting, figure: "msPerTokenMedian" };
+      const ms = figureOf(run, label, place)?.value;
+      return ms === undefined ? [] : [{ setting, ms, evidence: evidenceOf(run, label, place) }];
+    });
+    for (const [index, small] of steps.entries()) {
+      const large = steps.slice(index + 1).find(({ ms }) => small.ms > impossibleGain * ms);
+      if (large === undefined) continue;
+      const claim = `${label} took ${asText(small.ms)} ms a step at ${settingTitle(small.setting)}, but only ${asText(large.ms)} ms at ${settingTitle(large.setting)}: more work cannot take less time, so something else was using this machine.`;
+      const evidence = [...small.evidence, ...large.evidence];
+      return [
+        { id: `noise/disturbed/${label}`, claim, verdict: "no" as const, numbers: {}, evidence },
+      ];
+    }
+    return [];
+  });
 }

@@ -85,6 +85,23 @@ describe("one recommendation", () => {
   });
 });
 
+describe("a disturbed machine", () => {
+  it("decides nothing: a step with more sequences that took less time", () => {
+    const disturbed = syntheticRows.map((row) =>
+      row.label === "bf16"
+        ? { ...row, stepMs: (batch: number) => (batch === 4 ? 90 : row.stepMs(batch) / 3) }
+        : row,
+    );
+    const { verdict, answer, next, caveats } = recommend(syntheticRun({ rows: disturbed }), []);
+    expect(verdict).toBe("undecided");
+    expect(answer).toMatch(/^Undecided: bf16 leads.*disturbed/);
+    expect(next).toMatch(/--repeats 3/);
+    expect(wordsOf(caveats)).toMatch(/90\.0 ms a step at batch 4, but only/);
+    const calm = recommend(syntheticRun(), []);
+    expect(wordsOf(calm.caveats)).not.toMatch(/more work/);
+  });
+});
+
 describe("requirements", () => {
   it("rule out rows that break the memory budget, the SLO or the accuracy floor", () => {
     const memory = recommend(repeated, [], { budget: { memoryGb: 0.12 } });

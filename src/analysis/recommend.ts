@@ -16,6 +16,7 @@ import {
   type TrafficKind,
   trafficKinds,
 } from "./objectives.ts";
+import { disturbances } from "./noise.ts";
 import { hiddenLossCaveat } from "./row-answers-text.ts";
 import { asRatio } from "./wording.ts";
 
@@ -63,7 +64,9 @@ export function recommend(
   }
   const margin = marginOf(run, first, second, weighted);
   const open = judged.find(({ label }) => label === first)?.open;
-  const clear = isClear(margin);
+  // An interval over repeats has the noise in it; one run a cell has not.
+  const disturbed = margin.n < 2 ? disturbances(run) : [];
+  const clear = isClear(margin) && disturbed.length === 0;
   return {
     ...shared,
     label: first,
@@ -206,9 +209,11 @@ function splitOf(weighted: readonly Weighted[], ranked: readonly Ranked[], first
   return `, though others are better alone: ${parts.join(", ")}`;
 }
 
-function whyOpen({ n, low }: Interval): string {
+function whyOpen({ value, n, low }: Interval): string {
   return n < 2 || low === undefined
-    ? "and one run a cell does not tell differences below 5 % apart"
+    ? isClear({ value, n, low, high: undefined })
+      ? "but its only run was disturbed"
+      : "and one run a cell does not tell differences below 5 % apart"
     : "and the interval includes no difference";
 }
 
@@ -260,7 +265,10 @@ function gateEvidence(run: Run): string[] {
 function caveatsOf(run: Run): Statement[] {
   const cells = run.results.map(({ quantlab }) => quantlab);
   const accuracy = cells.filter(({ key }) => key.experiment === "accuracy");
-  const caveats: Statement[] = [];
+  const caveats: Statement[] = disturbances(run).map(({ claim, evidence }) => ({
+    text: claim,
+    evidence,
+  }));
   if (!accuracy.some(({ status }) => status === "done")) {
     const reason =
       accuracy[0]?.reason?.replace(/^not measured: /, "") ?? "this run has no accuracy cell";
