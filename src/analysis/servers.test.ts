@@ -10,6 +10,7 @@ it("shows the kernel that was taken, and leaves out what no server says", () => 
     version: "0.30.0",
     device: "NVIDIA H100 80GB HBM3",
     kernel: "MarlinLinearKernel",
+    kvCacheDtype: "fp8",
     raw: { capability: "9.0", kvCacheTokens: 526832, kernelNote: 7 },
   };
   const table = serversTable({ ...run, results: run.results.map(withFacts(facts)) });
@@ -18,12 +19,14 @@ it("shows the kernel that was taken, and leaves out what no server says", () => 
     "server",
     "device",
     "kernel",
+    "cache",
     "tokens",
   ]);
   expect(table?.rows[0]).toMatchObject({
     server: "vllm 0.30.0",
     device: "NVIDIA H100 80GB HBM3, capability 9.0",
     kernel: "MarlinLinearKernel",
+    cache: "fp8",
     tokens: "526,832",
   });
 });

@@ -13,6 +13,7 @@ const factsSchema = z.looseObject({
   version: text,
   device: text,
   kernel: text,
+  kvCacheDtype: text,
   raw: z
     .looseObject({
       capability: text,
@@ -26,12 +27,21 @@ const factsSchema = z.looseObject({
     .catch(undefined),
 });
 
+function factsOf(run: Run, label: string): z.infer<typeof factsSchema> | undefined {
+  const cells = run.results.filter(({ quantlab }) => quantlab.key.format === label);
+  const told = cells.findLast(({ quantlab }) => quantlab.facts?.server !== undefined);
+  return factsSchema.safeParse(told?.quantlab.facts).data;
+}
+
+/** What a row's server kept keys and values in, where it says so. */
+export function kvCacheDtypeOf(run: Run, label: string): string | undefined {
+  return factsOf(run, label)?.kvCacheDtype;
+}
+
 /** undefined when no cell of the run says anything of its server. */
 export function serversTable(run: Run): Table | undefined {
   const rows = rowsOf(run).flatMap((label) => {
-    const cells = run.results.filter(({ quantlab }) => quantlab.key.format === label);
-    const told = cells.findLast(({ quantlab }) => quantlab.facts?.server !== undefined);
-    const facts = factsSchema.safeParse(told?.quantlab.facts).data;
+    const facts = factsOf(run, label);
     if (facts === undefined) return [];
     const { raw } = facts;
     const capability = raw?.capability === undefined ? "" : `, capability ${raw.capability}`;
@@ -42,6 +52,7 @@ export function serversTable(run: Run): Table | undefined {
         device: facts.device === undefined ? undefined : `${facts.device}${capability}`,
         kernel: [facts.kernel, raw?.kernelNote].filter(Boolean).join("; ") || undefined,
         weights: raw?.weightSource,
+        cache: facts.kvCacheDtype,
         tokens: raw?.kvCacheTokens?.toLocaleString("en"),
         concurrency: raw?.maxConcurrency?.toLocaleString("en"),
         graphs: raw?.cudaGraphs,
@@ -55,6 +66,7 @@ export function serversTable(run: Run): Table | undefined {
     { id: "device", title: "device", unit: "" },
     { id: "kernel", title: "kernel chosen", unit: "" },
     { id: "weights", title: "weights known from", unit: "" },
+    { id: "cache", title: "KV cache in", unit: "" },
     { id: "tokens", title: "KV cache", unit: "tokens" },
     { id: "concurrency", title: "longest sequences at once", unit: "" },
     { id: "graphs", title: "CUDA graphs", unit: "" },

@@ -1,6 +1,7 @@
 /** What a server holds in memory, stacked: weights, key-value cache, and everything else. */
 import { evidenceOf, figureOf, rowsOf } from "../../analysis/cells.ts";
 import type { Table } from "../../analysis/finding.ts";
+import { kvCacheDtypeOf } from "../../analysis/servers.ts";
 import { asText } from "../../analysis/wording.ts";
 import type { Run } from "../../results/run.ts";
 import { type Chart, plainQuantity, type Spec } from "./chart.ts";
@@ -12,6 +13,7 @@ interface Stack {
   /** In GB; a part that is not known is 0 and not drawn. */
   readonly gb: Readonly<Record<(typeof parts)[number], number>>;
   readonly peakGb: number | undefined;
+  readonly kvCacheDtype: string | undefined;
   readonly evidence: readonly string[];
 }
 
@@ -44,14 +46,15 @@ function stackOf(run: Run, row: string): Stack | undefined {
     row,
     gb: { weights: weights / 1e9, "KV cache": cache / 1e9, other: other / 1e9 },
     peakGb: peak === undefined ? undefined : peak / 1e9,
+    kvCacheDtype: kvCacheDtypeOf(run, row),
     evidence: evidenceOf(run, row, place),
   };
 }
 
 function captionOf(stacks: readonly Stack[]): string {
   const sentences = stacks.map(
-    ({ row, gb, peakGb }) =>
-      `${row}: ${asText(gb.weights)} GB of weights${peakGb === undefined ? "" : `, peak ${asText(peakGb)} GB resident`}.`,
+    ({ row, gb, peakGb, kvCacheDtype }) =>
+      `${row}: ${asText(gb.weights)} GB of weights${kvCacheDtype === undefined ? "" : `, KV cache in ${kvCacheDtype}`}${peakGb === undefined ? "" : `, peak ${asText(peakGb)} GB resident`}.`,
   );
   return `Weights as loaded, the cache as reserved (its pages become resident when they are first used), and what is left of the peak. ${sentences.join(" ")}`;
 }
