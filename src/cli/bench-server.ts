@@ -38,6 +38,7 @@ export interface BenchLoad {
   readonly keepText?: boolean;
   /** Threads that send and stamp; default 1. */
   readonly workers?: number;
+  readonly busyPoll?: boolean;
   readonly onRecord?: (record: RequestRecord) => void | Promise<void>;
 }
 

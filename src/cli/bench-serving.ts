@@ -35,6 +35,7 @@ interface ServingFlags extends ServerFlags, RequestFlags {
   readonly maxConcurrency?: number;
   readonly numWarmups: number;
   readonly workers: number;
+  readonly busyPoll: boolean;
   readonly ignoreEos: boolean;
   readonly goodput?: string[];
   readonly label?: string;
@@ -61,6 +62,7 @@ export function benchServingCommand(): Command {
     .option("--ignore-eos", "make every answer as long as asked", false)
     .option("--goodput <slo...>", "limits in ms, such as ttft:2000 tpot:100 e2el:9000")
     .option("--workers <n>", "threads that send and stamp; more for high rates", positiveInteger, 1)
+    .option("--busy-poll", "never sleep while measuring: for a client with a core to spare", false)
     .option("--save-records <file>", "every request's times as JSON lines")
     .option("--label <text>", "first part of the result file's name")
     .option("--save-detailed", "per-request arrays in the result file", false)
@@ -123,6 +125,7 @@ async function measure(
       ignoreEos: ignoresEos(manifest, flags),
       keepText: flags.saveDetailed,
       workers: flags.workers,
+      busyPoll: flags.busyPoll,
       title: manifest.arrivals,
       ...(writer === undefined ? {} : { onRecord: (record) => writer.append(record) }),
     });
