@@ -24,7 +24,7 @@ function runMarkdown(run: Run, over: Requirements): string {
   return [
     `## ${escapeMarkdown(titleOf(run))}\n\n${escapeMarkdown(subtitleOf(run))}\n\n`,
     `**${escapeMarkdown(recommendation.answer)}**\n\n`,
-    recommendation.next === undefined ? "" : `Next: ${escapeMarkdown(recommendation.next)}\n\n`,
+    recommendation.next === undefined ? "" : `Next: ${withCode(recommendation.next)}\n\n`,
     results === undefined ? "" : `${tableMarkdown(results)}\n`,
     ...list(recommendation.objectives.map(({ claim }) => claim)),
     ...list(recommendation.caveats.map(({ text }) => text)),
@@ -39,6 +39,14 @@ function runMarkdown(run: Run, over: Requirements): string {
     failed.length === 0 ? "" : "\n### Cells without valid figures\n\n",
     ...list(failed),
   ].join("");
+}
+
+/** Escaped, but for the `code` in it. */
+function withCode(text: string): string {
+  return text
+    .split("`")
+    .map((part, index) => (index % 2 === 1 ? `\`${part}\`` : escapeMarkdown(part)))
+    .join("");
 }
 
 /** GitHub's table syntax; one line a row. */
