@@ -4,7 +4,7 @@ import { chooseModel } from "../experiments/choose-model.ts";
 import { planRun } from "../experiments/plan.ts";
 import type { Check } from "../experiments/check.ts";
 import { preflight, refuseOnFailure } from "../experiments/preflight.ts";
-import { addLabFlags, draftOf, type LabOptions } from "./lab-options.ts";
+import { addLabFlags, localDraftOf, type LabOptions } from "./lab-options.ts";
 import { measureMachine } from "./machine.ts";
 
 const examples = `
@@ -21,7 +21,7 @@ export function doctorCommand(): Command {
     .addHelpText("after", examples);
   return addLabFlags(command).action(
     async (file: string | undefined, options: LabOptions & { json?: boolean }) => {
-      const draft = draftOf(file, options);
+      const draft = localDraftOf(file, options);
       process.stderr.write("measuring this machine\n");
       const machine = measureMachine(draft.threads);
       const config = chooseModel(draft, machine);

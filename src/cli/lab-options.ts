@@ -8,6 +8,7 @@ import { formats } from "../formats/registry.ts";
 import { targets } from "../targets/registry.ts";
 import { kvCacheDtypeOption, lmHeadOption } from "./engine-options.ts";
 import { positiveInteger, wholeNumber } from "./option-values.ts";
+import { defaultThreads, threadsBesideLoad } from "./threads.ts";
 
 export interface LabOptions {
   readonly profile?: string;
@@ -43,7 +44,11 @@ export function addLabFlags(command: Command): Command {
     .option("--tensor-parallel-size <n>", "GPUs that share each layer, for vllm", positiveInteger)
     .addOption(lmHeadOption())
     .addOption(kvCacheDtypeOption())
-    .option("--threads <n>", "threads of the embedded server (default: all cores)", positiveInteger)
+    .option(
+      "--threads <n>",
+      "threads of the embedded server (default: all cores; of more than two, one fewer)",
+      positiveInteger,
+    )
     .option("--repeats <n>", "times that every cell is measured", positiveInteger)
     .option("--seed <n>", "of prompts, arrivals and dummy weights", wholeNumber)
     .option("--out <folder>", "folder that holds the runs", "runs");
@@ -69,6 +74,13 @@ export function draftOf(file: string | undefined, options: LabOptions): LabDraft
       ? profileByName(options.profile ?? "quick").draft
       : readLabFile(file, options.profile);
   return applyOverrides(draft, overrides);
+}
+
+/** The draft of a lab that runs on this machine: load generator and embedded server share its cores. */
+export function localDraftOf(file: string | undefined, options: LabOptions): LabDraft {
+  const draft = draftOf(file, options);
+  if (draft.target !== "embedded" || draft.threads !== undefined) return draft;
+  return { ...draft, threads: threadsBesideLoad(defaultThreads()) };
 }
 
 /** Whether anything was said about what to measure; where runs lie and how they end is not that. */

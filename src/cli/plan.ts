@@ -4,7 +4,7 @@ import { formatBytes, formatDuration, significant } from "../base/units.ts";
 import { chooseModel } from "../experiments/choose-model.ts";
 import { type Plan, type PlannedBlock, planRun } from "../experiments/plan.ts";
 import { cellPath, type Machine } from "../results/run.ts";
-import { addLabFlags, draftOf, type LabOptions } from "./lab-options.ts";
+import { addLabFlags, localDraftOf, type LabOptions } from "./lab-options.ts";
 import { measureMachine } from "./machine.ts";
 import { renderTable } from "./table.ts";
 
@@ -22,7 +22,7 @@ export function planCommand(): Command {
     .addHelpText("after", examples);
   return addLabFlags(command).action(
     (file: string | undefined, options: LabOptions & { json?: boolean }) => {
-      const draft = draftOf(file, options);
+      const draft = localDraftOf(file, options);
       process.stderr.write("measuring this machine\n");
       const machine = measureMachine(draft.threads);
       const plan = planRun(chooseModel(draft, machine), machine);

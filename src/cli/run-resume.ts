@@ -7,7 +7,7 @@ import { addedBatches, withBatches } from "../experiments/refinement.ts";
 import { kernels } from "../kernels/binding.ts";
 import type { Machine } from "../results/run.ts";
 import { listRuns, RunStore } from "../results/store.ts";
-import { draftOf, type LabOptions, saysAnything } from "./lab-options.ts";
+import { localDraftOf, type LabOptions, saysAnything } from "./lab-options.ts";
 import { type PreparedRun, plainConfig } from "./prepared-run.ts";
 import type { Progress } from "./progress.ts";
 
@@ -36,7 +36,7 @@ export async function openRun(
     const config = labConfigSchema.parse(store.manifest.config);
     if (saysAnything(file, options)) {
       // A profile without a model chose one when the run began: that choice stands.
-      const draft = draftOf(file, options);
+      const draft = localDraftOf(file, options);
       const now = plainConfig(completeConfig(draft, draft.model ?? config.model));
       requireSameConfig(store.manifest.config, now, folder);
     }

@@ -12,7 +12,7 @@ import { preflight, refuseOnFailure } from "../experiments/preflight.ts";
 import { type CellResult, cellPath } from "../results/run.ts";
 import { RunStore } from "../results/store.ts";
 import { createTarget } from "../targets/registry.ts";
-import { addLabFlags, draftOf } from "./lab-options.ts";
+import { addLabFlags, localDraftOf } from "./lab-options.ts";
 import { measureMachine, withAccelerator } from "./machine.ts";
 import { type PreparedRun, plainConfig } from "./prepared-run.ts";
 import { Progress } from "./progress.ts";
@@ -85,7 +85,7 @@ async function prepareNew(
   options: RunOptions,
   progress: Progress,
 ): Promise<PreparedRun> {
-  const draft = draftOf(file, options);
+  const draft = localDraftOf(file, options);
   progress.event("measuring this machine");
   const measured = measureMachine(draft.threads);
   const config = chooseModel(draft, measured);
