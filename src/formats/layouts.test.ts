@@ -8,6 +8,7 @@ import { openCheckpoint } from "../checkpoint/open.ts";
 import { SafetensorsFile } from "../checkpoint/safetensors.ts";
 import type { TensorSource } from "../checkpoint/tensor-source.ts";
 import { type TensorToWrite, writeSafetensors } from "../checkpoint/writer.ts";
+import { kernels } from "../kernels/binding.ts";
 import { bf16ToFloat, floatToBf16, floatToF16 } from "./float16.ts";
 import type { CanonicalMatrix, Format, FormatOptions, Layout } from "./format.ts";
 import { formatByName, formatOfCheckpoint, formats } from "./registry.ts";
@@ -157,6 +158,27 @@ describe("the vectors of the specification", () => {
   });
 });
 
+it("a fixed activation scale of a checkpoint is the one that the product uses", () => {
+  const { format, layout, options } = caseOf({
+    format: "fp8",
+    layout: "fp8",
+    granularity: "tensor",
+    activations: "static",
+  });
+  const tensors = layout.tensorsOf("m", quantized(format, options, 16, 128), options);
+  const { handle } = format.load(open(tensors), ["m"], options);
+  const x = kernels.createBuffer("bf16", 128);
+  const out = kernels.createBuffer("f32", 16);
+  // The scale is 0.25, so what is beyond 448 * 0.25 is cut.
+  kernels.writeBuffer(x, 0, new Uint16Array(128).fill(floatToBf16(1000), 5, 6));
+  kernels.linear(handle, x, 1, out);
+  const expected = Float32Array.from({ length: 16 }, (_, row) => {
+    return 112 * (kernels.dequantizeRow(handle, row)[5] ?? 0);
+  });
+  for (const [row, value] of kernels.readBuffer(out, 0, 16).entries())
+    expect(value).toBeCloseTo(expected[row] ?? Number.NaN, 3);
+});
+
 describe("a checkpoint that does not fit", () => {
   const gemm = caseOf({ format: "awq", layout: "autoawq", groupSize: 64 });
   const channel = caseOf({ format: "fp8", layout: "compressed-tensors", granularity: "channel" });
@@ -203,6 +225,29 @@ describe("a checkpoint that does not fit", () => {
   ] as const)("without a scale (%s)", (_, which, name) => {
     const tensors = written(which).filter((tensor) => tensor.name !== name);
     expect(readWith(which, tensors)).toMatch(`has no tensor "${name}"`);
+  });
+
+  it.each(["compressed-tensors", "fp8"])("whose fixed activation scale is bad (%s)", (layout) => {
+    const fixed = caseOf({ format: "fp8", layout, granularity: "tensor", activations: "static" });
+    const tensors = written(fixed);
+    const missing = tensors.filter(({ name }) => name !== "m.input_scale");
+    expect(readWith(fixed, missing)).toMatch('has no tensor "m.input_scale"');
+    const scaled = (value: number) =>
+      replaced(tensors, "m.input_scale", { read: () => bytesOf(Float32Array.of(value)) });
+    expect(readWith(fixed, scaled(Number.NaN))).toMatch(/m\.input_scale holds NaN/);
+    expect(readWith(fixed, scaled(0))).toMatch(/m\.input_scale is 0/);
+  });
+
+  it("whose scales of blocks are bad", () => {
+    const block = caseOf({ format: "fp8", layout: "fp8", granularity: "block" });
+    const tensors = written(block);
+    const name = "m.weight_scale_inv";
+    const missing = tensors.filter((tensor) => tensor.name !== name);
+    expect(readWith(block, missing)).toMatch(`has no tensor "${name}"`);
+    const read = () => bytesOf(Float32Array.of(Number.NaN));
+    expect(readWith(block, replaced(tensors, name, { read }))).toMatch(
+      /weight_scale_inv holds NaN/,
+    );
   });
 
   it("with codes of another dtype", () => {
