@@ -121,7 +121,7 @@ async function measureAll() {
 /** Replaces this model's and machine's part of the page, or adds it at the end. */
 function writePage(page, records) {
   const { cpu } = records.find(({ kind }) => kind === "cell");
-  const name = `${model.shape} on ${cpu.replaceAll(/[^\w. -]/g, "")}`;
+  const name = `${model.shape} on ${cpu.replaceAll(/\((R|TM)\)|[^\w. -]/g, "")}`;
   const [begin, end] = [`<!-- peers: ${name} -->`, `<!-- end: ${name} -->`];
   const body = `${begin}\n\n### ${name}\n\n${conditionsOf(records)}\n\n${renderTables(records, model)}\n\n${end}`;
   const before = existsSync(page) ? readFileSync(page, "utf8") : "";
