@@ -11,7 +11,8 @@ test.each(formats.map(({ name }) => name))("%s is timed, bounded and checked", (
     rows: 80,
     columns: 256,
     m: 5,
-    groupSize: 128,
+    // With groups, fp8 would be the block-wise kernel, whose activations are rounded in groups too.
+    ...(format === "awq" ? { groupSize: 128 } : {}),
     threads: 2,
     repeats: 7,
     addons: [ownAddon, ownAddon],
