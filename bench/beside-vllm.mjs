@@ -185,7 +185,8 @@ ${table.join("\n")}
 
 "Noise" is the standard deviation of the difference of two single runs of the noisier client (the
 square root of 2 times its sd): on a machine that does other work it is large, and agreement within it
-says little; read it with the load average above. Requests completed, prompt and output tokens of both clients, run by run:
+says little; read it with the load average above. Where TTFT differs, the clients' own errors do too: [load-generator.md](load-generator.md)
+has both beside a server of known TTFT. Requests completed, prompt and output tokens of both clients, run by run:
 ${JSON.stringify(counts)}.
 `;
 process.stdout.write(`${JSON.stringify({ version, machine, rows, counts }, null, 2)}\n`);

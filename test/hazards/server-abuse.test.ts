@@ -13,7 +13,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { type StartedServer, startServer } from "../quantlab-process.ts";
 import { abuse } from "./abuse.ts";
 
-/** `bench/abuse.mjs` sets it to 10,000 and reads the lines that are printed. */
+/** `bench/abuse.mjs` sets it to 50,000 and reads the lines that are printed. */
 const abuseCount = Number(process.env.QUANTLAB_ABUSE_REQUESTS ?? 250);
 /** Growth of the server's memory after the first fifth of a long abuse. */
 const memoryGrowthLimitBytes = 48e6;
