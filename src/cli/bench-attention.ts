@@ -1,8 +1,5 @@
 /** `quantlab bench attention`: decode and prefill over a paged cache, beside the machine's ceilings. */
-import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
-import { QuantlabError } from "../base/errors.ts";
 import { significant } from "../base/units.ts";
 import { parseKvCacheDtype } from "../checkpoint/kv-cache-dtype.ts";
 import { shapeConfig } from "../checkpoint/shapes.ts";
@@ -14,6 +11,7 @@ import {
   attentionResultSchema,
   measureAttention,
 } from "./bench-attention-cell.ts";
+import { inFreshProcess } from "./bench-cell-process.ts";
 import { addonOfRevision, ownAddon } from "./bench-kernels-build.ts";
 import { positiveInteger, positiveIntegers } from "./option-values.ts";
 import { Progress } from "./progress.ts";
@@ -49,9 +47,6 @@ Examples:
   $ quantlab bench attention
   $ quantlab bench attention --shape llama-3.2-1b --decode 2048 --prefill 512 --against HEAD~1`;
 
-// Two levels up from src/cli and from dist/cli alike.
-const binary = fileURLToPath(new URL("../../bin/quantlab.js", import.meta.url));
-
 const words = (text: string): string[] => text.split(",");
 const lengths = (text: string): number[] => (text === "none" ? [] : positiveIntegers(text));
 
@@ -85,8 +80,9 @@ function runAttention(flags: AttentionFlags): void {
   const cells = cellsOf(flags, addons);
   const progress = new Progress();
   const measured = cells.map((cell, i) => {
-    progress.bar({ fraction: i / cells.length, leftMs: undefined, text: nameOf(cell) });
-    return { cell, result: inFreshProcess(cell) };
+    const name = nameOf(cell);
+    progress.bar({ fraction: i / cells.length, leftMs: undefined, text: name });
+    return { cell, result: inFreshProcess("attention", name, cell, attentionResultSchema) };
   });
   progress.end();
   const { model, isa } = kernels.cpu();
@@ -118,16 +114,6 @@ function cellsOf(flags: AttentionFlags, addons: readonly string[]): AttentionCel
       return [...decodes, ...flags.prefill.map((context) => of("prefill", context, 1))];
     });
   });
-}
-
-function inFreshProcess(cell: AttentionCell): AttentionResult {
-  const args = [binary, "bench", "attention", "--cell", JSON.stringify(cell)];
-  const child = spawnSync(process.execPath, args, { encoding: "utf8" });
-  if (child.status === 0) return attentionResultSchema.parse(JSON.parse(child.stdout));
-  throw new QuantlabError(
-    "target-failed",
-    `the cell ${nameOf(cell)} failed: ${child.stderr.trim().slice(-2000)}`,
-  );
 }
 
 function tableOf(measured: readonly Measured[], against: string | undefined): string {

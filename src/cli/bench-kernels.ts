@@ -1,12 +1,11 @@
 /** `quantlab bench kernels`: every matmul of a model beside the machine's ceilings, and another build. */
-import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { QuantlabError } from "../base/errors.ts";
 import { significant } from "../base/units.ts";
 import { shapeConfig } from "../checkpoint/shapes.ts";
 import { formatByName, formats } from "../formats/registry.ts";
 import { kernels } from "../kernels/binding.ts";
+import { inFreshProcess } from "./bench-cell-process.ts";
 import { addonOfRevision, ownAddon } from "./bench-kernels-build.ts";
 import {
   cellResultSchema,
@@ -47,9 +46,6 @@ outputs against FP64 sums, over the sum of the magnitudes added.
 Example:
   $ quantlab bench kernels --shape llama-3.2-1b --m 1,16,512 --against HEAD~5`;
 
-// Two levels up from src/cli and from dist/cli alike.
-const binary = fileURLToPath(new URL("../../bin/quantlab.js", import.meta.url));
-
 const words = (text: string): string[] => text.split(",");
 
 export function benchKernelsCommand(): Command {
@@ -84,12 +80,9 @@ function runKernels(flags: KernelsFlags): void {
   const cells = cellsOf(flags, addons);
   const progress = new Progress();
   const measured = cells.map((cell, i) => {
-    progress.bar({
-      fraction: i / cells.length,
-      leftMs: undefined,
-      text: `${cell.format} ${cell.name} m ${cell.m}`,
-    });
-    return { cell, result: inFreshProcess(cell) };
+    const name = `${cell.format} ${cell.name} m ${cell.m}`;
+    progress.bar({ fraction: i / cells.length, leftMs: undefined, text: name });
+    return { cell, result: inFreshProcess("kernels", name, cell, cellResultSchema) };
   });
   progress.end();
   const { model, isa } = kernels.cpu();
@@ -154,16 +147,6 @@ function groupSizeOf(format: string, columns: number): number | undefined {
     headDim: columns,
   };
   return formatByName(format).resolve(config).groupSize;
-}
-
-function inFreshProcess(cell: KernelCell): KernelCellResult {
-  const args = [binary, "bench", "kernels", "--cell", JSON.stringify(cell)];
-  const child = spawnSync(process.execPath, args, { encoding: "utf8" });
-  if (child.status === 0) return cellResultSchema.parse(JSON.parse(child.stdout));
-  throw new QuantlabError(
-    "target-failed",
-    `the cell ${cell.format} ${cell.name} m ${cell.m} failed: ${child.stderr.trim().slice(-2000)}`,
-  );
 }
 
 function tableOf(format: string, rows: readonly Measured[], against: string | undefined): string {
