@@ -2,14 +2,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ceilingOf, cells } from "../bench/peers/cells.mjs";
+import { ceilingOf, cells, weightBytes } from "../bench/peers/cells.mjs";
+import { goalLines, renderBytes } from "../bench/peers/goals.mjs";
+import { expectedMs, runLanes } from "../bench/peers/lanes.mjs";
 import { parseBatched, parseBench, parseLong } from "../bench/peers/llama.mjs";
+import { bitsOf, modelOf } from "../bench/peers/model.mjs";
+import { withPart } from "../bench/peers/page.mjs";
 import { planRounds } from "../bench/peers/plan.mjs";
 import { appendRecords, readRecords, remaining } from "../bench/peers/records.mjs";
 import { bestAndPlain, renderTables, summarize } from "../bench/peers/table.mjs";
-import { reasonOf, runVisit } from "../bench/peers/visit.mjs";
+import { coresIn, reasonOf, runVisit } from "../bench/peers/visit.mjs";
 
-const model = { linear: 1e9, head: 2e8, kvBytesPerToken: 32_768 };
+const model = { shape: "x", linear: 1e9, head: 2e8, norm: 0, kvBytesPerToken: 32_768 };
 const conditions = { bandwidth: 30e9, peakFlops: 1e12, othersShare: 0, cpu: "x", isa: "avx512" };
 const record = (more: object) => ({
   ...{ kind: "cell", peer: "quantlab", family: "16 bit", format: "bf16", setting: "plain" },
@@ -70,7 +74,9 @@ test("the best setting of a contender is shown with its plain one, and ours over
   expect(ours?.best.median).toBe(10);
   expect(theirs).toMatchObject({ best: { setting: "flash off" }, plain: { median: 4 } });
   const page = renderTables(records, model);
-  expect(page).toContain("| llama.cpp | BF16 | flash off | 1 | 5.00 | 0.0 | 40 % | 4.00 | 2.00x |");
+  expect(page).toContain(
+    "| llama.cpp | BF16 | flash off | 1 | 5.00 | 0.0 | 40 % | 4.00 | 2.00x | 2.00x |",
+  );
 });
 
 test("memory and time are better when smaller", () => {
@@ -79,7 +85,7 @@ test("memory and time are better when smaller", () => {
     record({ cell: "resident", value: 6, peer: "vLLM CPU", format: "BF16" }),
   ];
   expect(renderTables(records, model)).toContain(
-    "| vLLM CPU | BF16 | plain | 1 | 6.00 | 0.0 |  |  | 2.00x |",
+    "| vLLM CPU | BF16 | plain | 1 | 6.00 | 0.0 |  |  | 2.00x | 2.00x |",
   );
 });
 
@@ -124,4 +130,114 @@ test("a visit tells its output and memory, or why it failed", async () => {
   await expect(runVisit({ program: "/nowhere", argv: [] }, 60_000)).rejects.toThrow(/ENOENT/);
   const killed = { code: null, signal: "SIGKILL" as const, limitMs: 1000, stdout: "", stderr: "" };
   expect(reasonOf(killed)).toContain("over 1 s");
+});
+
+test("a row is compared round by round, with our head of as many bits and with the one that comes", () => {
+  const ours = { family: "8 bit", format: "fp8, head BF16", bits: { linear: 8, head: 16 } };
+  const quantized = { ...ours, format: "fp8, head fp8", bits: { linear: 8, head: 8 } };
+  const theirs = { ...ours, peer: "llama.cpp", format: "Q8_0", bits: { linear: 8.5, head: 8.5 } };
+  // The machine halves its speed after two rounds: medians would say 0.5x and 1.1x.
+  const records = [
+    ...[10, 10, 5].map((value, i) => record({ ...ours, value, repeat: i + 1 })),
+    ...[22, 22, 11].map((value, i) => record({ ...quantized, value, repeat: i + 1 })),
+    ...[10, 5].map((value, i) => record({ ...theirs, value: 2 * value, repeat: i + 2 })),
+  ];
+  expect(renderTables(records, model)).toContain(
+    "| llama.cpp | Q8_0 | plain | 2 | 15.0 | 33.3 | 64 % |  | 1.10x | 0.50x |",
+  );
+});
+
+test("bytes of a token are those of quantlab's roofline, in llama.cpp those of its blocks", () => {
+  const llama = modelOf("dummy:llama-3.2-1b");
+  const megabytes = (format: string, head?: string) =>
+    Math.round(weightBytes(llama, bitsOf(llama, format, head)) / 1e6);
+  expect(megabytes("bf16")).toBe(2472);
+  expect([megabytes("fp8"), megabytes("fp8", "fp8")]).toEqual([1500, 1238]);
+  expect([megabytes("awq"), megabytes("awq", "fp8")]).toEqual([1031, 769]);
+  expect(megabytes("awq", "awq")).toBe(642);
+  expect(Math.round(weightBytes(llama, { linear: 4.5, head: 4.5, norm: 32 }) / 1e6)).toBe(695);
+  const table = renderBytes(llama) ?? "";
+  // 695 MB over 769 MB is 0.90; over 75 % of the bandwidth nothing is left for 1.2 times its speed.
+  expect(table).toMatch(
+    /awq, head fp8 \| 0\.770 \| Q4_0, head Q4_0 \| 0\.696 \| 0\.90x \| 1\.2x \| over 75 %/,
+  );
+  expect(renderBytes(modelOf("dummy:tiny"))).toBeUndefined();
+});
+
+test("a goal stands beside what the ceilings of its rounds would have allowed", () => {
+  const llama = modelOf("dummy:llama-3.2-1b");
+  const bits = { linear: 16, head: 16 };
+  const peer = { peer: "llama.cpp", format: "BF16", bits };
+  const records = [
+    record({ format: "bf16, head BF16", bits, value: 11 }),
+    record({ ...peer, value: 10 }),
+    record({ ...peer, value: 40, setting: "OpenBLAS" }),
+  ];
+  const [line, ...others] = goalLines(summarize(records, llama), llama);
+  expect(others).toEqual([]);
+  expect(line).toMatchObject({ cell: "decode 1", goal: 1.35, measured: { ratio: 1.1, n: 1 } });
+  // 30 GB/s over 2.4729 GB are 12.1 tok/s.
+  expect(line?.ceiling).toBeCloseTo(1.213, 2);
+  const page = renderTables(records, llama);
+  expect(page).toContain(
+    "| decode 1 | bf16, head BF16 | BF16 | 1.35x | 1.21x | 1.10x |  | 1 | out of reach: 10 % short at the ceiling |",
+  );
+  expect(renderTables(records, model)).not.toContain("aimed at");
+});
+
+test("a run writes its part of a page again, and leaves the rest", () => {
+  const first = withPart("# Title\n", "peers", "a on b", "one");
+  expect(first).toContain("# Title\n\n<!-- peers: a on b -->\n\none\n\n<!-- end: a on b -->\n");
+  const second = withPart(`${first}\nafter\n`, "peers", "a on b", "two");
+  expect(second).toContain("two");
+  expect(second).not.toContain("one");
+  expect(second).toContain("after");
+  expect(withPart(second, "bytes", "a", "x", "in place")).toBe(second);
+});
+
+test("lanes share the rounds, keep each round on one lane, and start nothing past the end", async () => {
+  const visit = (group: string, repeat: number) => {
+    return { peer: "quantlab", format: "bf16", setting: "plain", group, repeat };
+  };
+  const rounds = [1, 2, 3].flatMap((repeat) => ["single", "long"].map((g) => [visit(g, repeat)]));
+  const saved: { group: string; repeat: number; lane: number | undefined }[] = [];
+  let clock = 0;
+  const run = {
+    lanes: [
+      [0, 1],
+      [2, 3],
+    ],
+    stopAt: 100,
+    retry: false,
+    now: () => clock,
+    records: () =>
+      saved.map((each) => ({ kind: "cell", ...visit(each.group, each.repeat), seconds: 0.03 })),
+    probe: async () => ({}),
+    measure: async (_: object, __: object, lane: readonly number[] | undefined) => {
+      clock += 30;
+      return [{ lane: lane?.[0] }];
+    },
+    save: ({ group, repeat }: { group: string; repeat: number }, records: readonly object[]) => {
+      const [first] = records as { lane: number }[];
+      saved.push({ group, repeat, lane: first?.lane });
+    },
+  };
+  // The fourth visit would end at 120.
+  expect(await runLanes(rounds, run)).toBe(false);
+  expect(saved).toHaveLength(3);
+  expect(new Set(saved.map(({ lane }) => lane))).toEqual(new Set([0, 2]));
+  expect(expectedMs(visit("single", 9), run.records())).toBe(30);
+  clock = 0;
+  expect(await runLanes(rounds, { ...run, stopAt: Infinity })).toBe(true);
+  expect(saved).toHaveLength(6);
+});
+
+test("a visit is pinned to the cores of its lane", async () => {
+  expect(coresIn("0-2,5")).toEqual([0, 1, 2, 5]);
+  const script =
+    "console.log(/Cpus_allowed_list:\\s+(\\S+)/.exec(fs.readFileSync('/proc/self/status','utf8'))[1])";
+  const program = { program: process.execPath, argv: ["-e", script] };
+  const [core] = coresIn((await runVisit(program, 60_000)).stdout.trim());
+  if (core === undefined) throw new Error("no core");
+  expect((await runVisit(program, 60_000, [core])).stdout).toBe(`${core}\n`);
 });

@@ -30,3 +30,6 @@ mkdir -p bin bin-blas
 cp -a build/bin/. bin/
 cp -a build/bin/. bin-blas/
 rm bin/libggml-blas.so
+
+# About 1 GB that nothing needs any more.
+rm -rf build package llama.cpp node-llama-cpp-*.tgz

@@ -42,24 +42,29 @@ export const cells = [
   { name: "resident", group: "single", kind: "memory", unit: "GB" },
 ];
 
-export const cellsOfGroup = (group) => cells.filter((cell) => cell.group === group);
+/** Bytes of weights that a step reads. @param bits a weight as stored, scales included */
+export const weightBytes = (model, bits) =>
+  (model.linear * bits.linear + model.head * bits.head + model.norm * (bits.norm ?? 16)) / 8;
+
+/** Bytes that one decode step reads: the weights once, and the keys and values of every sequence. */
+export const decodeBytes = (cell, model, bits) =>
+  weightBytes(model, bits) + cell.batch * cell.context * model.kvBytesPerToken;
 
 /**
  * The least time the work of one cell could take for each token, by the two ceilings of the run: bytes
  * that must be read (weights once a step, and the context's keys and values in 16 bits) over the read
  * bandwidth, arithmetic over the peak rate.
- * @param {{linear: number, head: number, kvBytesPerToken: number}} model parameters by group
- * @param {{linear: number, head: number}} bits a weight as stored, scales included
+ * @param {{linear: number, head: number, norm: number, kvBytesPerToken: number}} model parameters by group
+ * @param {{linear: number, head: number, norm?: number}} bits a weight as stored, scales included
  * @returns tok/s no faster than which the ceilings allow; undefined for cells that are no rate
  */
 export function ceilingOf(cell, model, bits, { bandwidth, peakFlops }) {
   if (cell.kind !== "decode" && cell.kind !== "prefill") return undefined;
-  const weightBytes = (model.linear * bits.linear + model.head * bits.head) / 8;
   if (cell.kind === "prefill") {
     const flops = 2 * (model.linear * cell.tokens + model.head);
-    return cell.tokens / Math.max(weightBytes / bandwidth, flops / peakFlops);
+    return cell.tokens / Math.max(weightBytes(model, bits) / bandwidth, flops / peakFlops);
   }
-  const bytes = weightBytes + cell.batch * cell.context * model.kvBytesPerToken;
+  const bytes = decodeBytes(cell, model, bits);
   const flops = 2 * (model.linear + model.head) * cell.batch;
   return cell.batch / Math.max(bytes / bandwidth, flops / peakFlops);
 }

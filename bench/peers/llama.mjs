@@ -4,19 +4,23 @@ import { basename, dirname, join } from "node:path";
 import { lengths } from "./cells.mjs";
 
 /** Files by what follows the shape's name; bits a weight of their blocks of 32 and of the tied head. */
-const files = [
-  { family: "16 bit", suffix: "bf16", label: "BF16", linear: 16, head: 16, full: true },
-  { family: "8 bit", suffix: "q8_0", label: "Q8_0, head Q8_0", linear: 8.5, head: 8.5, full: true },
-  { family: "8 bit", suffix: "q8_0-bf16head", label: "Q8_0, head BF16", linear: 8.5, head: 16 },
-  { family: "4 bit", suffix: "q4_0", label: "Q4_0, head Q4_0", linear: 4.5, head: 4.5, full: true },
-  { family: "4 bit", suffix: "q4_1", label: "Q4_1, head Q4_1", linear: 5, head: 5 },
-  { family: "4 bit", suffix: "q4_0-bf16head", label: "Q4_0, head BF16", linear: 4.5, head: 16 },
+const file = (family, suffix, label, linear, head, full = false) => {
+  // Its norms are FP32.
+  return { family, suffix, label, bits: { linear, head, norm: 32 }, full };
+};
+export const llamaFiles = [
+  file("16 bit", "bf16", "BF16", 16, 16, true),
+  file("8 bit", "q8_0", "Q8_0, head Q8_0", 8.5, 8.5, true),
+  file("8 bit", "q8_0-bf16head", "Q8_0, head BF16", 8.5, 16),
+  file("4 bit", "q4_0", "Q4_0, head Q4_0", 4.5, 4.5, true),
+  file("4 bit", "q4_1", "Q4_1, head Q4_1", 5, 5),
+  file("4 bit", "q4_0-bf16head", "Q4_0, head BF16", 4.5, 16),
 ];
 
 const settings = [
   { setting: "plain", groups: ["single", "batch", "long"], argv: [] },
   { setting: "flash off", groups: ["batch", "long"], argv: ["-fa", "off"] },
-  { setting: "micro-batch 2048", groups: ["long"], argv: ["-ub", "2048"] },
+  { setting: "micro-batch 2048", groups: ["long"], argv: ["-ub", "2048"], seldom: true },
 ];
 
 /**
@@ -25,12 +29,12 @@ const settings = [
  * @param {string} models folder of SHAPE-FORMAT.gguf
  */
 export function llamaContenders({ bench, blasBench, models, model, threads }) {
-  return files.flatMap((file) => {
+  return llamaFiles.flatMap((file) => {
     const path = join(models, `${model.shape}-${file.suffix}.gguf`);
     const missing = [bench, path].find((needed) => !existsSync(needed));
-    const row = ({ setting, groups, argv, program = bench }) => ({
-      ...{ peer: "llama.cpp", family: file.family, format: file.label, setting, groups },
-      bits: { linear: file.linear, head: file.head },
+    const row = ({ setting, groups, argv, program = bench, seldom = false }) => ({
+      ...{ peer: "llama.cpp", family: file.family, format: file.label, setting, groups, seldom },
+      bits: file.bits,
       ...(missing === undefined
         ? {}
         : { reason: `${basename(missing)} is missing: see README.md` }),
@@ -38,7 +42,10 @@ export function llamaContenders({ bench, blasBench, models, model, threads }) {
     });
     // Variants of one format differ in batch 1 alone; the whole series would double the run.
     if (!file.full) return [row({ setting: "plain", groups: ["single"], argv: [] })];
-    const blas = { setting: "OpenBLAS", groups: ["single", "long"], argv: [], program: blasBench };
+    const blas = {
+      ...{ setting: "OpenBLAS", groups: ["single", "long"], seldom: true },
+      ...{ argv: [], program: blasBench },
+    };
     const withBlas = file.label === "BF16" && blasBench !== undefined ? [blas] : [];
     return [...settings, ...withBlas].map(row);
   });

@@ -1,22 +1,27 @@
 #!/usr/bin/env bash
 # Random-weight models of one shape for every contender whose tools are there.
 # Usage: bench/peers/make-models.sh SHAPE FOLDER     SHAPE: smollm2-135m or llama-3.2-1b
-#   LLAMA=FOLDER/bin  GGUF=VENV (numpy, gguf)  OPENVINO=VENV (optimum-intel, nncf)  ORT=VENV  TORCH=VENV
-# Every part is skipped when its variable is unset, and when its model is already there.
+#   LLAMA=FOLDER/bin  OPENVINO=VENV (optimum-intel, nncf)  ORT=VENV  TORCH=VENV (torch, safetensors)
+# Every part is skipped when its variable is unset, and when its model is already there. LLAMA needs dist/ (npm run build).
 set -euo pipefail
 shape=$1
 folder=$2
-python=$(cd "$(dirname "$0")/python" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+python=$here/python
 mkdir -p "$folder"
 cd "$folder"
 
 gguf() { # suffix, type, more arguments
   [ -s "$shape-$1.gguf" ] && return
-  "$LLAMA/llama-quantize" --pure "${@:3}" "$shape-bf16.gguf" "$shape-$1.tmp" "$2" 2
+  "$LLAMA/llama-quantize" --pure "${@:3}" "$shape-bf16.gguf" "$shape-$1.tmp" "$2" "${JOBS:-2}" >/dev/null 2>"$shape-$1.log" || { cat "$shape-$1.log"; exit 1; }
+  rm "$shape-$1.log"
   mv "$shape-$1.tmp" "$shape-$1.gguf"
 }
-if [ -n "${LLAMA:-}" ] && [ -n "${GGUF:-}" ]; then
-  [ -s "$shape-bf16.gguf" ] || "$GGUF/bin/python" "$python/make_gguf.py" "$shape" "$shape-bf16.gguf"
+if [ -n "${LLAMA:-}" ]; then
+  if [ ! -s "$shape-bf16.gguf" ]; then
+    node "$here/make-gguf.mjs" "$shape" "$shape-bf16.tmp"
+    mv "$shape-bf16.tmp" "$shape-bf16.gguf"
+  fi
   # --pure: head and embedding in the same type; the others keep them in BF16, as quantlab does.
   kept=(--token-embedding-type bf16 --output-tensor-type bf16)
   gguf q8_0 Q8_0

@@ -1,46 +1,44 @@
-// Contender: quantlab's embedded engine in each format, at its default step and at a larger one.
-import { join } from "node:path";
+// Contender: quantlab's embedded engine in each format, with its head as it comes and quantized.
 import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { bitsOf } from "./model.mjs";
 
 const folder = import.meta.dirname;
 
-/** Bits a weight as stored, scales included: BF16; codes and a scale per row; codes, scale, zero a group. */
+/** The heads beside BF16 that are worth a row: what the peers' files of that family hold. */
 const formats = [
-  { family: "16 bit", format: "bf16", linear: () => 16 },
-  { family: "8 bit", format: "fp8", linear: (model) => 8 + 32 / model.hiddenSize },
-  { family: "4 bit", format: "awq", linear: (model) => 4 + 20 / model.awqGroup },
+  { family: "16 bit", format: "bf16", heads: [] },
+  { family: "8 bit", format: "fp8", heads: ["fp8"] },
+  { family: "4 bit", format: "awq", heads: ["awq", "fp8"] },
 ];
 
-/** @param heads formats of the head to try beside BF16, where the engine has that option */
+const allGroups = ["single", "batch", "long"];
+
+/** @param heads formats of the head to try beside BF16 (`--lm-head`) */
 export function ourContenders({ model, threads, heads = [] }) {
   const script = join(folder, "ours-visit.mjs");
-  return formats.flatMap(({ family, format, linear }) => {
-    const visit = (options) => (group) => ({
-      program: process.execPath,
-      argv: [script, JSON.stringify({ model: model.spec, group, threads, options })],
-      parse: parseReports,
+  return formats.flatMap(({ family, format, heads: fitting }) => {
+    const row = ({ head, setting = "plain", groups = allGroups, options = {} }) => ({
+      ...{ peer: "quantlab", family, setting, groups },
+      format: `${format}, head ${head ?? "BF16"}`,
+      bits: bitsOf(model, format, head),
+      visit: (group) => ({
+        program: process.execPath,
+        argv: [
+          script,
+          JSON.stringify({
+            ...{ model: model.spec, group, threads },
+            options: { format, ...(head === undefined ? {} : { lmHead: head }), ...options },
+          }),
+        ],
+        parse: parseReports,
+      }),
     });
-    const row = (label, setting, groups, headBits, options) => ({
-      ...{ peer: "quantlab", family, format: label, setting, groups },
-      bits: { linear: linear(model), head: headBits },
-      visit: visit({ format, ...options }),
-    });
-    const own = `${format}, head BF16`;
-    const quantizedHeads = (format === "bf16" ? [] : heads).map((head) =>
-      row(
-        `${format}, head ${head}`,
-        "plain",
-        ["single", "batch", "long"],
-        8 + 32 / model.hiddenSize,
-        {
-          lmHead: head,
-        },
-      ),
-    );
+    const large = { setting: "steps of 2048", options: { maxNumBatchedTokens: 2048 } };
     return [
-      row(own, "plain", ["single", "batch", "long"], 16, {}),
-      row(own, "steps of 2048", ["single", "long"], 16, { maxNumBatchedTokens: 2048 }),
-      ...quantizedHeads,
+      row({}),
+      row({ ...large, groups: ["single", "long"] }),
+      ...fitting.filter((head) => heads.includes(head)).map((head) => row({ head })),
     ];
   });
 }

@@ -4,14 +4,18 @@ import { groups } from "./cells.mjs";
 
 export const families = ["16 bit", "8 bit", "4 bit"];
 
-/** Rounds of visits; the ceilings are measured before each round. */
-export function planRounds(contenders, repeats) {
+/**
+ * Rounds of visits; the ceilings are measured before each round.
+ * @param moreRepeats of settings that are seldom the best, where they are many
+ */
+export function planRounds(contenders, repeats, moreRepeats = Infinity) {
   const rounds = [];
   for (let repeat = 1; repeat <= repeats; repeat++) {
     for (const family of families) {
       for (const group of groups) {
         const visits = contenders
           .filter((each) => each.family === family && each.groups.includes(group))
+          .filter(({ seldom = false }) => !seldom || repeat <= moreRepeats)
           .map((contender) => {
             const { peer, format, setting } = contender;
             return { contender, peer, family, format, setting, group, repeat };

@@ -1,17 +1,19 @@
 // quantlab beside other CPU engines: same shapes, same lengths, in turn, one table. See README.md here.
 // Usage: node bench/peers/run.mjs --model dummy:llama-3.2-1b --models DIR [--llama-bench FILE]
 //          [--openvino VENV] [--vllm VENV] [--ort VENV] [--repeats 5] [--minutes 3] [--write docs/peers.md]
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { modelOf } from "./model.mjs";
+import { weightBytes } from "./cells.mjs";
+import { runLanes } from "./lanes.mjs";
 import { llamaContenders } from "./llama.mjs";
+import { modelOf } from "./model.mjs";
 import { ourContenders, ourObstacle } from "./ours.mjs";
+import { writePage } from "./page.mjs";
 import { planRounds } from "./plan.mjs";
 import { pythonContenders } from "./python-peers.mjs";
-import { appendRecords, readRecords, remaining } from "./records.mjs";
-import { conditionsOf, renderTables } from "./table.mjs";
-import { runVisit } from "./visit.mjs";
+import { appendRecords, readRecords } from "./records.mjs";
+import { renderTables } from "./table.mjs";
+import { coresIn, runVisit } from "./visit.mjs";
 
 const { values: flags } = parseArgs({
   options: {
@@ -23,9 +25,11 @@ const { values: flags } = parseArgs({
     openvino: { type: "string" },
     vllm: { type: "string" },
     ort: { type: "string" },
-    heads: { type: "string", default: "" },
+    heads: { type: "string", default: "fp8,awq" },
+    lanes: { type: "string" },
     threads: { type: "string", default: "2" },
     repeats: { type: "string", default: "5" },
+    "more-repeats": { type: "string" },
     families: { type: "string" },
     groups: { type: "string" },
     settings: { type: "string" },
@@ -41,6 +45,7 @@ const visitLimitMs = 300_000;
 
 const model = modelOf(flags.model);
 const threads = Number(flags.threads);
+const lanes = lanesOf(flags.lanes);
 const file = flags.records ?? join("runs", "peers", `${model.shape}.jsonl`);
 const log = (text) => process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
 
@@ -67,15 +72,14 @@ function contendersOf() {
 }
 
 /** Ceilings over as many bytes as this family's weights have: a model that fits a cache reads faster. */
-async function probe(contender) {
-  const { bits } = contender;
-  const bytes = Math.round((model.linear * bits.linear + model.head * bits.head) / 8);
+async function probe({ contender }, lane) {
+  const bytes = Math.round(weightBytes(model, contender.bits));
   const script = join(import.meta.dirname, "probe.mjs");
   const argv = [script, String(bytes), String(threads)];
-  return JSON.parse((await runVisit({ program: process.execPath, argv }, 60_000)).stdout);
+  return JSON.parse((await runVisit({ program: process.execPath, argv }, 60_000, lane)).stdout);
 }
 
-async function measure(visit, ceilings) {
+async function measure(visit, ceilings, lane) {
   const { contender, ...key } = visit;
   const at = new Date().toISOString();
   const { reason } = contender;
@@ -85,11 +89,14 @@ async function measure(visit, ceilings) {
     const { stdout, residentBytes, othersShare, loadAverage } = await runVisit(
       { program, argv, env },
       visitLimitMs,
+      lane,
     );
     const results = parse(stdout);
     if (results.length === 0) throw new Error("it printed no result");
     if (visit.group === "single") results.push({ cell: "resident", value: residentBytes / 1e9 });
-    const conditions = { ...ceilings, threads, othersShare, loadAverage, at };
+    const seconds = (Date.now() - Date.parse(at)) / 1e3;
+    const conditions = { ...ceilings, threads, othersShare, loadAverage, at, seconds };
+    if (lane !== undefined) Object.assign(conditions, { lane, lanes: lanes.length });
     return results.map((result) => ({
       ...{ kind: "cell", ...key, ...result, bits: contender.bits, ...conditions },
     }));
@@ -98,39 +105,29 @@ async function measure(visit, ceilings) {
   }
 }
 
-async function measureAll() {
-  const stopAt = flags.minutes === undefined ? Infinity : Date.now() + 60e3 * Number(flags.minutes);
-  for (const round of planRounds(contendersOf(), Number(flags.repeats))) {
-    const left = remaining(round, readRecords(file), flags.retry);
-    if (left.length === 0) continue;
-    if (Date.now() > stopAt) return log("the minutes are over; call again to go on");
-    const ours = round.find(({ peer }) => peer === "quantlab") ?? round[0];
-    const ceilings = await probe(ours.contender);
-    for (const visit of left) {
-      if (Date.now() > stopAt) return log("the minutes are over; call again to go on");
-      const records = await measure(visit, ceilings);
-      appendRecords(file, records);
-      const { peer, format, setting, group, repeat } = visit;
-      const told = records.map((r) => r.reason ?? `${r.cell} ${r.value.toPrecision(4)}`).join(", ");
-      log(`${repeat} ${peer} ${format} (${setting}) ${group}: ${told}`);
-    }
-  }
-  log("complete");
+/** "0,1:2,3-4" to the cores of each lane; without --lanes one that has all cores of this process. */
+function lanesOf(text) {
+  return text === undefined ? [undefined] : text.split(":").map(coresIn);
 }
 
-/** Replaces this model's and machine's part of the page, or adds it at the end. */
-function writePage(page, records) {
-  const { cpu } = records.find(({ kind }) => kind === "cell");
-  const name = `${model.shape} on ${cpu.replaceAll(/\((R|TM)\)|[^\w. -]/g, "")}`;
-  const [begin, end] = [`<!-- peers: ${name} -->`, `<!-- end: ${name} -->`];
-  const body = `${begin}\n\n### ${name}\n\n${conditionsOf(records)}\n\n${renderTables(records, model)}\n\n${end}`;
-  const before = existsSync(page) ? readFileSync(page, "utf8") : "";
-  const [from, to] = [before.indexOf(begin), before.indexOf(end)];
-  const after =
-    from < 0
-      ? `${before.trimEnd()}\n\n${body}\n`
-      : before.slice(0, from) + body + before.slice(to + end.length);
-  writeFileSync(page, after.trimStart());
+function save(visit, records) {
+  appendRecords(file, records);
+  const { peer, format, setting, group, repeat } = visit;
+  const told = records.map((r) => r.reason ?? `${r.cell} ${r.value.toPrecision(4)}`).join(", ");
+  log(`${repeat} ${peer} ${format} (${setting}) ${group}: ${told}`);
+}
+
+async function measureAll() {
+  const limits = {
+    repeats: Number(flags.repeats),
+    more: Number(flags["more-repeats"] ?? Infinity),
+  };
+  const complete = await runLanes(planRounds(contendersOf(), limits.repeats, limits.more), {
+    ...{ lanes, probe, measure, save, retry: flags.retry, now: Date.now },
+    records: () => readRecords(file),
+    stopAt: flags.minutes === undefined ? Infinity : Date.now() + 60e3 * Number(flags.minutes),
+  });
+  log(complete ? "complete" : "the minutes are over; call again to go on");
 }
 
 const obstacle = ourObstacle();
@@ -139,5 +136,5 @@ if (Number(flags.repeats) > 0) await measureAll();
 const records = readRecords(file);
 if (records.some(({ kind }) => kind === "cell")) {
   if (flags.write === undefined) process.stdout.write(`${renderTables(records, model)}\n`);
-  else writePage(flags.write, records);
+  else writePage(flags.write, records, model);
 }

@@ -1,6 +1,6 @@
 import type { Parameters } from "./cells.mjs";
 
-interface Row {
+export interface Row {
   readonly setting: string;
   readonly n: number;
   readonly median: number;

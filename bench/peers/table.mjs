@@ -1,12 +1,8 @@
 // Records to tables: for each cell and contender n, median, spread, share of the ceiling, against ours.
 import { ceilingOf, cells } from "./cells.mjs";
+import { renderGoals } from "./goals.mjs";
 import { families } from "./plan.mjs";
-
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
+import { headClass, median, ratioOf, rising } from "./ratios.mjs";
 
 /** Half of the distance from the least to the most, in percent of the median. */
 export function spreadPercent(values) {
@@ -22,7 +18,8 @@ export const quietShare = 0.1;
 /**
  * One row for each cell, family, contender and setting.
  * @returns {{cell: string, family: string, peer: string, format: string, setting: string, n: number,
- *   median: number, spread: number, disturbed: boolean, ofCeiling: number | undefined}[]}
+ *   median: number, spread: number, disturbed: boolean, ofCeiling: number | undefined,
+ *   bits: object, samples: object[]}[]} samples are the records that count
  */
 export function summarize(records, model) {
   const measured = records.filter(({ kind }) => kind === "cell");
@@ -46,14 +43,12 @@ export function summarize(records, model) {
       ...{ cell: name, unit: cell.unit, family, peer, format, setting, n: values.length },
       ...{ median: median(values), spread: spreadPercent(values), disturbed: quiet.length === 0 },
       ofCeiling: shares.length === 0 ? undefined : median(shares),
+      ...{ bits: used[0].bits, samples: used },
     };
   });
 }
 
 const rowKey = ({ cell, peer, format, setting }) => [cell, peer, format, setting].join("|");
-
-/** Whether more of this unit is better. */
-const rising = (unit) => unit === "tok/s";
 
 /** Best setting of each contender and format in one cell, its plain one beside it. */
 export function bestAndPlain(rows) {
@@ -77,10 +72,12 @@ const digits = (value) =>
 /** The whole page part: one table a cell, then what failed. */
 export function renderTables(records, model) {
   const rows = summarize(records, model);
-  const parts = cells.flatMap(({ name, unit }) => {
+  const goals = renderGoals(rows, model);
+  const tables = cells.flatMap(({ name, unit }) => {
     const ofCell = rows.filter(({ cell }) => cell === name);
     return ofCell.length === 0 ? [] : [tableOfCell(name, unit, ofCell)];
   });
+  const parts = goals === undefined ? tables : [goals, ...tables];
   const failures = new Map(
     records
       .filter(({ kind }) => kind === "failure")
@@ -107,12 +104,12 @@ export function renderTables(records, model) {
 function tableOfCell(name, unit, rows) {
   const lines = families.flatMap((family) => {
     const entries = bestAndPlain(rows.filter((row) => row.family === family));
-    const ours = entries.find(({ best }) => best.peer === "quantlab")?.best;
+    const ours = entries.flatMap(({ best }) => (best.peer === "quantlab" ? [best] : []));
     return entries.map(({ best, plain }) => lineOf(best, plain, ours));
   });
   const head =
-    "| | format | best setting | n | median | ± % | of the ceiling | plain | quantlab better |";
-  return `**${name}**, ${unit}\n\n${head}\n|---|---|---|---|---|---|---|---|---|\n${lines.join("\n")}`;
+    "| | format | best setting | n | median | ± % | of the ceiling | plain | quantlab better, same head | as it comes |";
+  return `**${name}**, ${unit}\n\n${head}\n|${"---|".repeat(10)}\n${lines.join("\n")}`;
 }
 
 function lineOf(best, plain, ours) {
@@ -126,15 +123,20 @@ function lineOf(best, plain, ours) {
       `${best.n}${best.disturbed ? " *" : ""}`,
       digits(best.median),
     ],
-    ...[best.spread.toFixed(1), ceiling, beside, overOurs(best, ours)],
+    ...[best.spread.toFixed(1), ceiling, beside, ...oursOver(best, ours)],
   ].join(" | ")} |`;
 }
 
-/** How many times better our first row of the family is: faster, sooner, smaller. */
-function overOurs(row, ours) {
-  if (ours === undefined || row === ours) return "";
-  const ratio = rising(row.unit) ? ours.median / row.median : row.median / ours.median;
-  return `${ratio.toFixed(2)}x`;
+/**
+ * How many times better we are (faster, sooner, smaller): with a head of as many bits as the peer's, and
+ * with our head as it comes, which is the family's first row. Empty for our own rows.
+ */
+function oursOver(row, ours) {
+  if (row.peer === "quantlab") return ["", ""];
+  const alike = ours.find(({ bits }) => headClass(bits) === headClass(row.bits));
+  return [alike, ours[0]].map((mine) =>
+    mine === undefined ? "" : `${ratioOf(mine, row).ratio.toFixed(2)}x`,
+  );
 }
 
 /** What the figures were taken on and beside, from the records themselves. */
@@ -155,5 +157,10 @@ export function conditionsOf(records) {
     measured.map((r) => 100 * r.othersShare),
     (value) => `${value.toFixed(1)} %`,
   );
-  return `${cpu}, ${isa}, ${threads} threads. Ceilings measured in the run, before each round: read bandwidth ${bandwidth} GB/s, BF16 inner product ${peak} GFLOP/s. Time of these cores taken by others (processes and host) during a visit: ${others}; visits over ${100 * quietShare} % are left out, or marked * where no other is there. Measured ${measured[0].at.slice(0, 10)}.`;
+  const side = measured.find((r) => r.lanes > 1);
+  const lanes =
+    side === undefined
+      ? ""
+      : ` ${side.lanes} lanes worked side by side, each on ${side.lane.length} cores of its own.`;
+  return `${cpu}, ${isa}, ${threads} threads.${lanes} Ceilings measured in the run, before each round: read bandwidth ${bandwidth} GB/s, BF16 inner product ${peak} GFLOP/s. Time of these cores taken by others (processes and host) during a visit: ${others}; visits over ${100 * quietShare} % are left out, or marked * where no other is there. Measured ${measured[0].at.slice(0, 10)}.`;
 }

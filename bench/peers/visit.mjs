@@ -7,13 +7,16 @@ const pollMs = 100;
 
 /**
  * Runs a program to its end.
+ * @param cores numbers of the only cores it may use; undefined leaves it those of this process
  * @returns {Promise<{stdout: string, residentBytes: number, othersShare: number, loadAverage: number}>}
  *   othersShare is the part of this process's cores' time that other processes and the host took
  * @throws Error with the last lines of stderr when it fails or takes longer than `limitMs`
  */
-export function runVisit({ program, argv, env, cwd }, limitMs) {
-  const before = coresBusy();
-  const child = spawn(program, argv, {
+export function runVisit({ program, argv, env, cwd }, limitMs, cores) {
+  const watched = new Set(cores ?? allowedCores());
+  const before = coresBusy(watched);
+  const pinned = cores === undefined ? [program, argv] : pinnedTo(cores, program, argv);
+  const child = spawn(...pinned, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env },
     ...(cwd === undefined ? {} : { cwd }),
@@ -46,7 +49,7 @@ export function runVisit({ program, argv, env, cwd }, limitMs) {
         reject(new Error(reasonOf({ code, signal, limitMs, ...output })));
         return;
       }
-      const after = coresBusy();
+      const after = coresBusy(watched);
       const others = Math.max(0, after.busy - before.busy - ownTicks);
       const othersShare = others / Math.max(1, after.total - before.total);
       const { stdout } = output;
@@ -85,14 +88,18 @@ function cpuTicks(pid) {
   }
 }
 
-/** Ticks of the cores this process may run on: all, and those not idle (the host's theft included). */
-function coresBusy() {
-  const allowed = allowedCores();
+/** taskset becomes the program, so the process's number is the program's. */
+function pinnedTo(cores, program, argv) {
+  return ["taskset", ["-c", cores.join(","), program, ...argv]];
+}
+
+/** Ticks of these cores: all, and those not idle (the host's theft included). */
+function coresBusy(watched) {
   let busy = 0;
   let total = 0;
   for (const line of readFileSync("/proc/stat", "utf8").split("\n")) {
     const core = /^cpu(\d+) /.exec(line)?.[1];
-    if (core === undefined || !allowed.has(Number(core))) continue;
+    if (core === undefined || !watched.has(Number(core))) continue;
     const ticks = line.split(/\s+/).slice(1, 9).map(Number);
     const sum = ticks.reduce((a, b) => a + b, 0);
     total += sum;
@@ -104,9 +111,13 @@ function coresBusy() {
 function allowedCores() {
   const status = readFileSync("/proc/self/status", "utf8");
   const list = /Cpus_allowed_list:\s+(\S+)/.exec(status)?.[1] ?? "0";
-  const cores = list.split(",").flatMap((range) => {
+  return coresIn(list);
+}
+
+/** The numbers in a list of cores as the kernel writes it: "0-2,5". */
+export function coresIn(list) {
+  return list.split(",").flatMap((range) => {
     const [first, last] = range.split("-").map(Number);
     return Array.from({ length: (last ?? first) - first + 1 }, (_, i) => first + i);
   });
-  return new Set(cores);
 }

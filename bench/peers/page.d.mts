@@ -1,0 +1,7 @@
+export function withPart(
+  page: string,
+  kind: string,
+  name: string,
+  body: string,
+  place?: "end" | "in place",
+): string;
