@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { z } from "zod";
 import { quantile } from "../metrics/quantile.ts";
 import { decodeBf16 } from "../formats/float16.ts";
+import type { FormatOptions } from "../formats/format.ts";
 import { formatByName } from "../formats/registry.ts";
 import type { BufferHandle, Kernels, WeightHandle } from "../kernels/binding.ts";
 
@@ -50,11 +51,15 @@ interface Build {
   readonly times: number[];
 }
 
+function optionsOf({ groupSize }: KernelCell): FormatOptions {
+  return groupSize === undefined ? {} : { groupSize };
+}
+
 function prepare(path: string, cell: KernelCell, values: Uint16Array, x: Uint16Array): Build {
   const kernels = createRequire(import.meta.url)(path) as Kernels;
   kernels.setThreads(cell.threads);
   const { format, rows, columns, m } = cell;
-  const options = cell.groupSize === undefined ? {} : { groupSize: cell.groupSize };
+  const options = optionsOf(cell);
   const weights: WeightHandle[] = [];
   do {
     weights.push(kernels.quantizeWeight(format, rows, columns, values, options));
@@ -80,7 +85,8 @@ function sampledError(build: Build, cell: KernelCell, x: Uint16Array): number {
   build.kernels.linear(weight, build.x, m, build.out);
   const out = build.kernels.readBuffer(build.out, 0, m * rows);
   const format = formatByName(cell.format);
-  const activations = format.roundActivations?.(x, m, columns, {}).values ?? decodeBf16(x);
+  const options = optionsOf(cell);
+  const activations = format.roundActivations?.(x, m, columns, options).values ?? decodeBf16(x);
   let worst = 0;
   for (let sample = 0; sample < Math.min(sampledRows, rows); sample++) {
     const row = Math.floor((sample * rows) / sampledRows);

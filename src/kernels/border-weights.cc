@@ -50,13 +50,12 @@ std::size_t groupSizeArgument(const Napi::CallbackInfo& info, std::size_t index,
   return groupSize;
 }
 
-// Whether options.kernel is "plain", for formats that have that kernel: groups, and x as it is.
+// Whether options.kernel is "plain", for formats that have that kernel.
 bool plainArgument(const Napi::CallbackInfo& info, std::size_t index, const Format& format) {
   const Napi::Value value = option(info, index, "kernel");
   if (value.IsUndefined()) return false;
   const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
-  if (name == "plain" && format.grouping == Grouping::always && format.quantizeActivations == nullptr)
-    return true;
+  if (name == "plain" && format.dequantizeLines != nullptr) return true;
   throw Napi::RangeError::New(info.Env(), "format \"" + std::string(format.name) +
                                               "\" has no kernel \"" + name + "\"");
 }

@@ -34,7 +34,8 @@ bool hasAvx2() {
 bool hasAvx512() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512vbmi") && cpuidBit(7, 1, 0, 5);  // AVX512_BF16
+         __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni") &&
+         cpuidBit(7, 1, 0, 5);  // AVX512_BF16
 }
 
 // Linux lets a process use the tiles' registers only after it has asked.

@@ -14,7 +14,7 @@ const char* isaName(Isa isa);
 const std::vector<Isa>& availableIsas();
 
 // The one in use: the best available, or the one QUANTLAB_ISA names when it is available.
-// avx512 means F, BW, DQ, VL, VBMI and BF16; avx2 means AVX2, FMA and F16C.
+// avx512 means F, BW, DQ, VL, VBMI, VNNI and BF16; avx2 means AVX2, FMA and F16C.
 Isa activeIsa();
 
 // Empty, or why QUANTLAB_ISA could not be obeyed; addon.cc turns it into an error at load.

@@ -9,7 +9,8 @@
 #if defined(__x86_64__)
 #define QUANTLAB_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define QUANTLAB_AVX512 \
-  __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")))
+  __attribute__((target(    \
+      "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,avx512bf16")))
 #endif
 
 namespace quantlab {

@@ -1,4 +1,4 @@
-// What a number format gives the matmul: how it packs, and how its codes become BF16 lines.
+// What a number format gives the matmul: how it packs, and what its codes are.
 #pragma once
 #include <cstddef>
 #include <string>
@@ -19,6 +19,14 @@ struct FormatTensor {
   ElementType type;
   Extent extent;
 };
+
+// What a format's codes are to the matmul: numbers that become BF16 lines (FormatLoops), or whole numbers
+// that are multiplied as such, in byte lines (product-integer.h):
+//   nibbles  4-bit codes, two byte lines in one of 64 bytes: low nibbles hold columns 8i to 8i + 3, high
+//            nibbles the next four. For each group F16 scales of the 16 outputs in Weight::scales, and in
+//            Weight::zeros their zero points, output o in nibble o.
+//   bytes    8-bit codes plus 128; scales are those of rows.
+enum class Codes { floats, nibbles, bytes };
 
 // Bytes of one panel.
 struct PanelBytes {
@@ -52,6 +60,7 @@ struct Format {
   const char* name;
   std::vector<FormatTensor> tensors;
   Grouping grouping;
+  Codes codes;
   std::size_t pairMultiple;  // pairs of a panel are padded to a multiple of this
   PanelBytes (*panelBytes)(const Weight& weight);
   // Packs one panel from the canonical tensors, or quantizes it from BF16 [rows, columns]. Null, or
@@ -59,13 +68,16 @@ struct Format {
   const char* (*pack)(const Weight& weight, std::size_t panel, const void* const* tensors);
   const char* (*quantize)(const Weight& weight, std::size_t panel, const bf16* source);
   void (*dequantizeRow)(const Weight& weight, std::size_t row, float* out);
+  // BF16 lines of a whole panel, scales applied and rounded, for the plain kernel; null in formats
+  // without that kernel.
+  void (*dequantizeLines)(const Weight& weight, std::size_t panel, bf16* lines);
   // Quantizes one row of x: code values (exact in BF16) into `values`, and what they are multiplied by:
   // one scale, or one for each of the weight's groups. Null when the format multiplies x as it is.
   void (*quantizeActivations)(const Weight& weight, const bf16* x, bf16* values, float* scales);
   // FP32 scale a row of the weight, applied to the sums; null in formats without. Null is returned for
   // a weight with groups.
   const float* (*rowScales)(const Weight& weight);
-  // For the active instruction set.
+  // For the active instruction set; null where the codes are whole numbers.
   const FormatLoops& (*loops)();
 };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "matmul-part.h"
 #include "plain.h"
 #include "pool.h"
 #include "product.h"
@@ -14,7 +15,6 @@
 namespace quantlab {
 namespace {
 
-constexpr std::size_t kBlockRows = 256;  // rows of x that share a block's decoded lines
 static_assert(kBlockRows % kTileRows == 0);
 
 // Each thread's own working memory.
@@ -47,14 +47,6 @@ struct Product {
   bool scalesBothInGroups() const { return weight.groupSize != 0 && xScales != nullptr; }
   // Elements of x from one block of pairs to the next.
   std::size_t advance(std::size_t pairs) const { return (isTiled() ? 2 * kTileRows : 2) * pairs; }
-};
-
-// Panels [panel, panel + panels) against rows [first, first + rows).
-struct Part {
-  std::size_t panel;
-  std::size_t panels;
-  std::size_t first;
-  std::size_t rows;
 };
 
 // sums[row][i] += groupSums[row][i] * xScales[row * stride] * scales[i]
@@ -119,33 +111,6 @@ void sumLines(const Product& product, const Part& part, ProductBlock& block, Scr
   }
 }
 
-QUANTLAB_BODY void finishRowBody(float* sums, std::size_t count, const float* rowScales, float xScale,
-                                 bf16* brain, float* single) {
-  if (rowScales != nullptr)
-    for (std::size_t i = 0; i < count; i++) sums[i] = sums[i] * xScale * rowScales[i];
-  if (single != nullptr)
-    for (std::size_t i = 0; i < count; i++) single[i] = sums[i];
-  else
-    for (std::size_t i = 0; i < count; i++) brain[i] = floatToBf16(sums[i]);
-}
-QUANTLAB_VARIANTS(void, finishRow,
-                  (float* sums, std::size_t count, const float* rowScales, float xScale, bf16* brain,
-                   float* single),
-                  (sums, count, rowScales, xScale, brain, single));
-
-void finish(const Product& product, const Part& part, float* sums) {
-  const std::size_t output = part.panel * kPanelRows;
-  const std::size_t count = std::min(part.panels * kPanelRows, product.weight.rows - output);
-  const float* rowScales = product.rowScales == nullptr ? nullptr : product.rowScales + output;
-  for (std::size_t row = 0; row < part.rows; row++) {
-    const std::size_t at = (part.first + row) * product.weight.rows + output;
-    const float xScale = rowScales == nullptr ? 1.0f : product.xScales[part.first + row];
-    finishRow(sums + row * kQuadRows, count, rowScales, xScale,
-              product.out.brain == nullptr ? nullptr : product.out.brain + at,
-              product.out.single == nullptr ? nullptr : product.out.single + at);
-  }
-}
-
 void multiply(const Product& product, const Part& part) {
   Scratch& memory = scratch();
   const std::size_t first = product.isTiled() ? part.first / kTileRows : part.first;
@@ -162,7 +127,7 @@ void multiply(const Product& product, const Part& part) {
     else
       sumLines(product, part, block, memory);
   }
-  finish(product, part, memory.sums);
+  finishPart(product.weight, part, product.xScales, product.rowScales, product.out, memory.sums);
 }
 
 // x as the loops read it: padded to whole pairs, quantized where the format says so, in their layout.
@@ -265,23 +230,16 @@ void linear(const Weight& weight, const bf16* x, std::size_t m, const LinearOutp
   if (m == 0) return;
   if (weight.isPlain) return linear(dequantized(weight), x, m, out);
   const Format& format = *weight.format;
+  if (format.codes != Codes::floats) return integerLinear(weight, x, m, out);
   Product product{weight,         format.loops(), productLoops(m),
                   x,              weight.columns, m,
                   nullptr,        format.rowScales == nullptr ? nullptr : format.rowScales(weight),
                   out};
   prepare(product);
-  const std::size_t panels = weight.panels();
-  const std::size_t quads = (panels + kQuadPanels - 1) / kQuadPanels;
-  const std::size_t rowBlocks = (m + kBlockRows - 1) / kBlockRows;
-  parallelFor(quads * rowBlocks, 1, [&](std::size_t begin, std::size_t end) {
+  parallelFor(partsOf(weight, m), 1, [&](std::size_t begin, std::size_t end) {
     if (product.loops.enter != nullptr) product.loops.enter();
-    for (std::size_t task = begin; task < end; task++) {
-      // Consecutive tasks share the rows of x.
-      const std::size_t panel = task % quads * kQuadPanels;
-      const std::size_t first = task / quads * kBlockRows;
-      multiply(product, {panel, std::min(kQuadPanels, panels - panel), first,
-                         std::min(kBlockRows, m - first)});
-    }
+    for (std::size_t index = begin; index < end; index++)
+      multiply(product, partAt(weight, m, index));
     if (product.loops.leave != nullptr) product.loops.leave();
   });
 }

@@ -192,3 +192,35 @@ export function linear(
   }
   return { values, magnitudes };
 }
+
+/** One output's whole numbers, as an integer kernel reads them: 8-bit codes are one group, zero point 0. */
+export interface GroupedCodes {
+  readonly codes: ArrayLike<number>;
+  readonly groupSize: number;
+  /** One a group, as are the scales. */
+  readonly zeros: ArrayLike<number>;
+  readonly scales: ArrayLike<number>;
+}
+
+/**
+ * One output of a product in whole numbers, bit for bit. A group's sum is exact (here in FP64, there in
+ * 32-bit integers); then each step rounds once to FP32, groups in order. An integer kernel has no other
+ * freedom, so it must give this under every instruction set.
+ */
+export function groupedProduct(
+  numbers: ArrayLike<number>,
+  numberScales: ArrayLike<number>,
+  { codes, groupSize, zeros, scales }: GroupedCodes,
+): number {
+  const { fround } = Math;
+  let total = 0;
+  for (let group = 0; group * groupSize < codes.length; group++) {
+    let sum = 0;
+    const end = Math.min(codes.length, (group + 1) * groupSize);
+    for (let k = group * groupSize; k < end; k++)
+      sum += (at(codes, k) - at(zeros, group)) * at(numbers, k);
+    const scaled = fround(fround(sum) * at(numberScales, group));
+    total = fround(total + fround(scaled * at(scales, group)));
+  }
+  return total;
+}

@@ -90,6 +90,8 @@ int checkProducts();
 int checkAttention();
 // Times attention in decode and prefill beside measured ceilings.
 int timeAttention(int threadCount);
+// Digits of x in both layouts, and the bits of products in whole numbers.
+int checkIntegers();
 // What must have the same bits under every instruction set of every machine.
 int checkBits();
 

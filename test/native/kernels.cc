@@ -21,7 +21,8 @@ namespace {
 
 int checkAll() {
   setThreads(2);
-  const int failures = check::checkBits() + check::checkAttention() + check::checkProducts();
+  const int failures = check::checkBits() + check::checkIntegers() + check::checkAttention() +
+                       check::checkProducts();
   if (failures == 0)
     std::printf("ok\n");
   else

@@ -2,7 +2,9 @@
 import { assert } from "../../base/errors.ts";
 import { kernels } from "../../kernels/binding.ts";
 import { quantizeDense, weightOf } from "../dense.ts";
+import { decodeBf16 } from "../float16.ts";
 import type { Format } from "../format.ts";
+import { fixedPointRows } from "./activations.ts";
 import { readAwq } from "./checkpoint.ts";
 import { checkpointOptions, isAwqConfig, requireGroupSize, resolveGroupSize } from "./config.ts";
 import { awqLayouts } from "./layouts.ts";
@@ -12,7 +14,7 @@ import { dequantizeGroups, quantizeGroups } from "./quantize.ts";
 export const awq = {
   name: "awq",
   title: "AWQ-INT4, groups with scale and zero point, 16-bit activations",
-  compute: "bf16",
+  compute: "int8",
   otherKernels: ["plain"],
   /** 4-bit code, and per group a 16-bit scale and a 4-bit zero point. */
   bitsPerWeight: (_columns, options) => 4 + 20 / requireGroupSize(options.groupSize),
@@ -44,5 +46,10 @@ export const awq = {
     );
     const groupSize = requireGroupSize(options.groupSize);
     return { rows, columns, values: dequantizeGroups({ codes, scale, zero }, groupSize) };
+  },
+  roundActivations(x, rows, columns, options) {
+    const isPlain = options.kernel === "plain";
+    const values = isPlain ? decodeBf16(x) : fixedPointRows(x, requireGroupSize(options.groupSize));
+    return { rows, columns, values };
   },
 } as const satisfies Format;

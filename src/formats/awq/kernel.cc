@@ -1,17 +1,33 @@
-// AWQ-INT4: codes minus zero points, exact in BF16, times 16-bit activations; a scale a group on the sums.
+// AWQ-INT4: 4-bit codes as nibbles of byte lines, times activations in fixed point; a scale a group on the sums.
 #include <cmath>
 #include <cstring>
 
 #include "dispatch.h"
 #include "float16.h"
-#include "lines.h"
+#include "format.h"
+#include "product-integer.h"
 
 namespace quantlab {
 namespace awq {
 namespace {
 
+constexpr std::size_t kCodeColumns = 8;  // of a line of nibbles
+constexpr std::size_t kZeroBytes = kPanelRows / 2;
+
+std::uint8_t* panelOf(const Weight& weight, std::size_t panel) {
+  return weight.codes.as<std::uint8_t>() + panel * weight.columns / kCodeColumns * kByteLine;
+}
+
+std::uint16_t* scalesOf(const Weight& weight, std::size_t panel, std::size_t group) {
+  return weight.scales.as<std::uint16_t>() + (panel * weight.groups() + group) * kPanelRows;
+}
+
+std::uint8_t* zerosOf(const Weight& weight, std::size_t panel, std::size_t group) {
+  return weight.zeros.as<std::uint8_t>() + (panel * weight.groups() + group) * kZeroBytes;
+}
+
 PanelBytes panelBytes(const Weight& weight) {
-  return {weight.columns / kCodeColumns * kCodeBytes,
+  return {weight.columns / kCodeColumns * kByteLine,
           weight.groups() * kPanelRows * sizeof(std::uint16_t), weight.groups() * kZeroBytes};
 }
 
@@ -75,22 +91,18 @@ QUANTLAB_VARIANTS(bool, quantizeGroup, (const bf16* weights, std::size_t count, 
 
 // --- packing -------------------------------------------------------------------------------------
 
-// Four nibbles from the even bytes of eight codes.
-std::uint16_t evenNibbles(std::uint64_t codes) {
-  const std::uint64_t even = codes & 0x000f000f000f000full;
-  return static_cast<std::uint16_t>(even | even >> 12 | even >> 24 | even >> 36);
-}
-
 // One group of one output; `codes` holds values up to 15.
 void storeGroup(const Weight& weight, std::size_t panel, std::size_t lane, std::size_t group,
                 const std::uint8_t* codes, std::uint16_t scale, unsigned zero) {
-  std::uint16_t* word =
-      panelOf(weight, panel) + group * weight.groupSize / kCodeColumns * kLineElements + 2 * lane;
-  for (std::size_t k = 0; k < weight.groupSize; k += kCodeColumns, word += kLineElements) {
-    std::uint64_t eight;
-    std::memcpy(&eight, codes + k, 8);
-    word[0] = evenNibbles(eight);
-    word[1] = evenNibbles(eight >> 8);
+  std::uint8_t* target =
+      panelOf(weight, panel) + group * weight.groupSize / kCodeColumns * kByteLine + 4 * lane;
+  for (std::size_t k = 0; k < weight.groupSize; k += kCodeColumns, target += kByteLine) {
+    std::uint32_t low;
+    std::uint32_t high;
+    std::memcpy(&low, codes + k, 4);
+    std::memcpy(&high, codes + k + 4, 4);
+    low |= high << 4;
+    std::memcpy(target, &low, 4);
   }
   scalesOf(weight, panel, group)[lane] = scale;
   std::uint8_t& both = zerosOf(weight, panel, group)[lane / 2];
@@ -147,17 +159,52 @@ void dequantizeRow(const Weight& weight, std::size_t row, float* out) {
   const std::size_t lane = row % kPanelRows;
   for (std::size_t k = 0; k < weight.columns; k++) {
     const std::size_t group = k / weight.groupSize;
-    const unsigned word =
-        panelOf(weight, panel)[k / kCodeColumns * kLineElements + 2 * lane + k % 2];
-    const int code = static_cast<int>(word >> (k % kCodeColumns / 2 * 4) & 15u);
-    const int zero = static_cast<int>(zeroOf(zerosOf(weight, panel, group), lane));
+    const unsigned both =
+        panelOf(weight, panel)[k / kCodeColumns * kByteLine + 4 * lane + k % 4];
+    const int code = static_cast<int>(both >> (k % kCodeColumns / 4 * 4) & 15u);
+    const int zero = zeroOf(zerosOf(weight, panel, group), lane);
     out[k] = static_cast<float>(code - zero) * f16ToFloat(scalesOf(weight, panel, group)[lane]);
   }
 }
 
-const FormatLoops& loops() {
-  static const FormatLoops& active = QUANTLAB_LOOPS(Loops);
-  return active;
+// A group's lines of nibbles to four BF16 lines each, in lanes of 32 bits: two weights of an output.
+QUANTLAB_BODY void dequantizeGroupBody(const std::uint8_t* codes, std::size_t count,
+                                       const std::int32_t* zeros, const float* scales, bf16* lines) {
+  for (std::size_t i = 0; i < count; i++, codes += kByteLine) {
+    std::uint32_t words[kPanelRows];
+    std::memcpy(words, codes, kByteLine);
+    for (std::size_t pair = 0; pair < kCodeColumns / 2; pair++, lines += kLineElements) {
+      const std::size_t shift = pair % 2 * 16 + pair / 2 * 4;
+      std::uint32_t line[kPanelRows];
+      for (std::size_t o = 0; o < kPanelRows; o++) {
+        const std::int32_t first = static_cast<std::int32_t>(words[o] >> shift & 15u) - zeros[o];
+        const std::int32_t second =
+            static_cast<std::int32_t>(words[o] >> (shift + 8) & 15u) - zeros[o];
+        const std::uint32_t low = floatToBf16(static_cast<float>(first) * scales[o]);
+        const std::uint32_t high = floatToBf16(static_cast<float>(second) * scales[o]);
+        line[o] = low | high << 16;
+      }
+      std::memcpy(lines, line, sizeof line);
+    }
+  }
+}
+QUANTLAB_VARIANTS(void, dequantizeGroup,
+                  (const std::uint8_t* codes, std::size_t count, const std::int32_t* zeros,
+                   const float* scales, bf16* lines),
+                  (codes, count, zeros, scales, lines));
+
+void dequantizeLines(const Weight& weight, std::size_t panel, bf16* lines) {
+  const std::size_t count = weight.groupSize / kCodeColumns;
+  for (std::size_t group = 0; group < weight.groups(); group++) {
+    std::int32_t zeros[kPanelRows];
+    float scales[kPanelRows];
+    for (std::size_t o = 0; o < kPanelRows; o++) {
+      zeros[o] = zeroOf(zerosOf(weight, panel, group), o);
+      scales[o] = f16ToFloat(scalesOf(weight, panel, group)[o]);
+    }
+    dequantizeGroup(panelOf(weight, panel) + group * count * kByteLine, count, zeros, scales,
+                    lines + group * weight.groupSize / 2 * kLineElements);
+  }
 }
 
 static RegisterFormat registered({
@@ -166,14 +213,16 @@ static RegisterFormat registered({
                 {"scale", ElementType::u16, Extent::group},
                 {"zero", ElementType::u8, Extent::group}},
     .grouping = Grouping::always,
+    .codes = Codes::nibbles,
     .pairMultiple = kCodeColumns / 2,
     .panelBytes = panelBytes,
     .pack = pack,
     .quantize = quantize,
     .dequantizeRow = dequantizeRow,
+    .dequantizeLines = dequantizeLines,
     .quantizeActivations = nullptr,
     .rowScales = nullptr,
-    .loops = loops,
+    .loops = nullptr,
 });
 
 }  // namespace

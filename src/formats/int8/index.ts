@@ -30,7 +30,7 @@ const quantizer: BlockQuantizer = {
 export const int8 = {
   name: "int8",
   title: "INT8, per-channel weight scales, dynamic per-token activation scales",
-  compute: "bf16",
+  compute: "int8",
   operands: "int8",
   bitsPerWeight: (columns) => 8 + 32 / columns,
   resolve: () => ({}),

@@ -1,10 +1,11 @@
-// INT8: codes become whole numbers in BF16 where they are multiplied; scales of rows and tokens on the sums.
+// INT8: codes plus 128 in byte lines, times 8-bit activations; scales of rows and tokens on the sums.
 #include <cmath>
 #include <cstring>
 
 #include "dispatch.h"
 #include "float16.h"
 #include "format.h"
+#include "product-integer.h"
 
 namespace quantlab {
 namespace int8 {
@@ -13,12 +14,20 @@ namespace {
 constexpr float kLargest = 127.0f;
 constexpr float kSmallestScale = 1e-30f;  // below it a quotient could overflow
 
+constexpr std::uint8_t kZero = 128;           // the byte of code 0
+
+std::size_t panelCodes(const Weight& weight) { return 2 * weight.pairs * kPanelRows; }
+
 PanelBytes panelBytes(const Weight& weight) {
-  return {weight.pairs * kLineElements, kPanelRows * sizeof(float), 0};
+  return {panelCodes(weight), kPanelRows * sizeof(float), 0};
 }
 
-std::int8_t* panelOf(const Weight& weight, std::size_t panel) {
-  return weight.codes.as<std::int8_t>() + panel * weight.pairs * kLineElements;
+std::uint8_t* panelOf(const Weight& weight, std::size_t panel) {
+  return weight.codes.as<std::uint8_t>() + panel * panelCodes(weight);
+}
+
+std::size_t byteOf(std::size_t lane, std::size_t k) {
+  return k / kStepColumns * kByteLine + lane * kStepColumns + k % kStepColumns;
 }
 
 // For magnitudes the order of the bits is the order of the values.
@@ -40,13 +49,6 @@ QUANTLAB_BODY void roundRowBody(const bf16* x, std::size_t count, float scale, b
 QUANTLAB_VARIANTS(void, roundRow, (const bf16* x, std::size_t count, float scale, bf16* values),
                   (x, count, scale, values));
 
-QUANTLAB_BODY void decodeBody(const std::int8_t* codes, std::size_t count, bf16* values) {
-  for (std::size_t i = 0; i < count; i++)
-    values[i] = static_cast<bf16>(floatBits(static_cast<float>(codes[i])) >> 16);
-}
-QUANTLAB_VARIANTS(void, decode, (const std::int8_t* codes, std::size_t count, bf16* values),
-                  (codes, count, values));
-
 float scaleOf(std::uint16_t largest) {
   const float natural = bf16ToFloat(largest) / kLargest;
   return natural < kSmallestScale ? kSmallestScale : natural;
@@ -57,12 +59,14 @@ void quantizeActivations(const Weight& weight, const bf16* x, bf16* values, floa
   roundRow(x, weight.columns, scales[0], values);
 }
 
-void storeRow(std::int8_t* panel, std::size_t lane, const std::int8_t* codes, std::size_t columns) {
-  for (std::size_t k = 0; k < columns; k++) panel[k / 2 * kLineElements + 2 * lane + k % 2] = codes[k];
+// Two's complement and an offset of 128 differ in the highest bit.
+void storeRow(std::uint8_t* panel, std::size_t lane, const std::int8_t* codes, std::size_t columns) {
+  for (std::size_t k = 0; k < columns; k++)
+    panel[byteOf(lane, k)] = static_cast<std::uint8_t>(codes[k]) ^ kZero;
 }
 
-std::int8_t* emptyPanel(const Weight& weight, std::size_t panel) {
-  std::memset(panelOf(weight, panel), 0, weight.pairs * kLineElements);
+std::uint8_t* emptyPanel(const Weight& weight, std::size_t panel) {
+  std::memset(panelOf(weight, panel), kZero, panelCodes(weight));
   std::memset(weight.scales.as<float>() + panel * kPanelRows, 0, kPanelRows * sizeof(float));
   return panelOf(weight, panel);
 }
@@ -70,7 +74,7 @@ std::int8_t* emptyPanel(const Weight& weight, std::size_t panel) {
 const char* pack(const Weight& weight, std::size_t panel, const void* const* tensors) {
   const auto* codes = static_cast<const std::int8_t*>(tensors[0]);
   const auto* scale = static_cast<const float*>(tensors[1]);
-  std::int8_t* target = emptyPanel(weight, panel);
+  std::uint8_t* target = emptyPanel(weight, panel);
   for (std::size_t lane = 0; lane < kPanelRows; lane++) {
     const std::size_t row = panel * kPanelRows + lane;
     if (row >= weight.rows) break;
@@ -82,7 +86,7 @@ const char* pack(const Weight& weight, std::size_t panel, const void* const* ten
 }
 
 const char* quantize(const Weight& weight, std::size_t panel, const bf16* source) {
-  std::int8_t* target = emptyPanel(weight, panel);
+  std::uint8_t* target = emptyPanel(weight, panel);
   thread_local std::vector<bf16> rounded;
   thread_local std::vector<std::int8_t> codes;
   rounded.resize(weight.columns);
@@ -104,37 +108,28 @@ const char* quantize(const Weight& weight, std::size_t panel, const bf16* source
 }
 
 void dequantizeRow(const Weight& weight, std::size_t row, float* out) {
-  const std::int8_t* panel = panelOf(weight, row / kPanelRows);
+  const std::uint8_t* panel = panelOf(weight, row / kPanelRows);
   const float scale = weight.scales.as<float>()[row];
   for (std::size_t k = 0; k < weight.columns; k++)
-    out[k] = static_cast<float>(panel[k / 2 * kLineElements + row % kPanelRows * 2 + k % 2]) * scale;
+    out[k] = static_cast<float>(panel[byteOf(row % kPanelRows, k)] - kZero) * scale;
 }
 
 const float* rowScales(const Weight& weight) { return weight.scales.as<float>(); }
-
-const bf16* lines(const Weight& weight, std::size_t panel, std::size_t firstPair, std::size_t pairs,
-                  bf16* scratch) {
-  decode(panelOf(weight, panel) + firstPair * kLineElements, pairs * kLineElements, scratch);
-  return scratch;
-}
-
-const FormatLoops& loops() {
-  static const FormatLoops same{lines, nullptr, nullptr};
-  return same;
-}
 
 static RegisterFormat registered({
     .name = "int8",
     .tensors = {{"weight", ElementType::u8, Extent::weight}, {"scale", ElementType::f32, Extent::row}},
     .grouping = Grouping::never,
-    .pairMultiple = 1,
+    .codes = Codes::bytes,
+    .pairMultiple = kStepColumns / 2,
     .panelBytes = panelBytes,
     .pack = pack,
     .quantize = quantize,
     .dequantizeRow = dequantizeRow,
+    .dequantizeLines = nullptr,
     .quantizeActivations = quantizeActivations,
     .rowScales = rowScales,
-    .loops = loops,
+    .loops = nullptr,
 });
 
 }  // namespace
