@@ -19,7 +19,7 @@ static_assert(kBlockRows % kTileRows == 0);
 
 // Each thread's own working memory.
 struct Scratch {
-  alignas(64) bf16 lines[kQuadPanels * kMostBlockPairs * kLineElements];
+  alignas(64) bf16 lines[kQuadPanels * kBlockPairs * kLineElements];
   alignas(64) float sums[kBlockRows * kQuadRows];
   alignas(64) float groupSums[kBlockRows * kQuadRows];
   alignas(64) float scales[kQuadRows];
@@ -93,10 +93,18 @@ void sumGroups(const Product& product, const Part& part, ProductBlock& block, Sc
   }
 }
 
+// In place the next lines of each panel follow these, and the next quad's follow the last panel's.
+const bf16* nextLines(const ProductBlock& block, const Part& part, bool isLast,
+                      const Scratch& memory) {
+  if (block.lines == memory.lines) return nullptr;
+  const std::size_t panel = isLast ? part.panels - 1 : 0;
+  return block.lines + panel * block.panelStride + block.pairs * kLineElements;
+}
+
 void sumLines(const Product& product, const Part& part, ProductBlock& block, Scratch& memory) {
   const std::size_t total = product.weight.pairs;
   for (std::size_t begin = 0; begin < total; begin += block.pairs) {
-    block.pairs = std::min(product.loops.blockPairs, total - begin);
+    block.pairs = std::min(kBlockPairs, total - begin);
     block.panelStride = block.pairs * kLineElements;
     for (std::size_t j = 0; j < part.panels; j++) {
       const bf16* lines =
@@ -106,6 +114,7 @@ void sumLines(const Product& product, const Part& part, ProductBlock& block, Scr
       // In place the panels lie a whole panel apart.
       if (j == 1) block.panelStride = static_cast<std::size_t>(lines - block.lines);
     }
+    block.next = nextLines(block, part, begin + block.pairs == total, memory);
     product.loops.accumulate(block, memory.sums);
     block.x += product.advance(block.pairs);
   }
@@ -121,7 +130,7 @@ void multiply(const Product& product, const Part& part) {
                        memory.sums);
   } else {
     clearSums(part, memory.sums);
-    ProductBlock block{x, product.stride, part.rows, nullptr, 0, part.panels, 0};
+    ProductBlock block{x, product.stride, part.rows, nullptr, 0, part.panels, 0, nullptr};
     if (product.weight.groupSize != 0)
       sumGroups(product, part, block, memory);
     else

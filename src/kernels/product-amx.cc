@@ -14,7 +14,6 @@ namespace {
 
 static_assert(kTileRows == amx::kTileRows);
 constexpr std::size_t kStepPairs = kTileColumns / 2;  // pairs that one tile holds
-constexpr std::size_t kAhead = 2;  // steps that x is prefetched before its use
 constexpr std::size_t kXBytes = kTileColumns * sizeof(bf16);
 constexpr std::size_t kLineBytes = kLineElements * sizeof(bf16);
 constexpr std::size_t kSumsStride = kQuadRows * sizeof(float);
@@ -22,7 +21,7 @@ constexpr std::size_t kSumsStride = kQuadRows * sizeof(float);
 // What does not fill a tile, copied with zeros around it, and sums on their way to be scaled.
 struct Padding {
   alignas(64) bf16 lines[kQuadPanels * kStepPairs * kLineElements];  // the last lines of each panel
-  alignas(64) float sums[4 * kTileRows * kPanelRows];
+  alignas(64) float sums[kQuadPanels * kTileRows * kPanelRows];
 };
 
 Padding& padding() {
@@ -40,44 +39,56 @@ struct Steps {
   bool hasTail;
 };
 
-// One step of RowTiles x Panels sums (tiles 0 to 3): x in tiles 4 and 5, lines in 6 and 7.
-template <std::size_t RowTiles, std::size_t Panels>
-inline void step(const bf16* x, std::size_t stride, const bf16* const (&lines)[Panels]) {
-  // x comes from L2 while the lines stay in L1.
-  for (std::size_t row = 0; row < kTileRows; row++)
-    for (std::size_t r = 0; r < RowTiles; r++)
-      __builtin_prefetch(x + kAhead * kTileRows * kTileColumns + r * stride + row * kTileColumns);
-  amx::loadTile<4>(x, kXBytes);
-  if constexpr (RowTiles == 2) amx::loadTile<5>(x + stride, kXBytes);
-  amx::loadTile<6>(lines[0], kLineBytes);
-  amx::multiplyTiles<0, 4, 6>();
-  if constexpr (RowTiles == 2) amx::multiplyTiles<Panels, 5, 6>();
-  if constexpr (Panels >= 2) {
-    amx::loadTile<7>(lines[1], kLineBytes);
-    amx::multiplyTiles<1, 4, 7>();
-    if constexpr (RowTiles == 2) amx::multiplyTiles<3, 5, 7>();
+// The lines that are read after those of a pass, fetched while the pass multiplies.
+template <std::size_t Panels>
+struct Ahead {
+  const bf16* lines = nullptr;  // null: not known, or not in memory yet
+  std::size_t panelStride = 0;
+  std::size_t linesPerStep = 0;
+
+  void step() {
+    if (lines == nullptr) return;
+    for (std::size_t i = 0; i < linesPerStep; i++, lines += kLineElements)
+      for (std::size_t j = 0; j < Panels; j++) __builtin_prefetch(lines + j * panelStride);
   }
-  if constexpr (Panels == 4) {
-    amx::loadTile<6>(lines[2], kLineBytes);
-    amx::multiplyTiles<2, 4, 6>();
-    amx::loadTile<7>(lines[3], kLineBytes);
-    amx::multiplyTiles<3, 4, 7>();
-  }
+};
+
+// Tiles 0 to 3 hold sums, 6 holds x, 7 a panel's lines. Two operands instead of four, and zeros in them
+// between uses, because the fewer tiles are alive, the more of them the processor can rename: while the
+// core's other hyperthread is awake it can rename few, and loads then wait for products.
+template <int Panel>
+inline void addLines(const bf16* lines) {
+  amx::loadTile<7>(lines, kLineBytes);
+  amx::multiplyTiles<Panel, 6, 7>();
+  amx::zeroTile<7>();
 }
 
-// Calls action.template at<tile>(row tile, panel) for each tile of sums.
-template <std::size_t RowTiles, std::size_t Panels, typename Action>
+template <std::size_t Panels>
+inline void step(const bf16* x, const bf16* const (&lines)[Panels]) {
+  amx::loadTile<6>(x, kXBytes);
+  addLines<0>(lines[0]);
+  if constexpr (Panels >= 2) addLines<1>(lines[1]);
+  if constexpr (Panels == 4) {
+    addLines<2>(lines[2]);
+    addLines<3>(lines[3]);
+  }
+  amx::zeroTile<6>();
+}
+
+// Calls action.template at<tile>() for the tile of sums of each panel.
+template <std::size_t Panels, typename Action>
 inline void overSums(const Action& action) {
-  static_assert(RowTiles * Panels <= 4);
-  action.template at<0>(0, 0);
-  if constexpr (RowTiles * Panels > 1) action.template at<1>(1 / Panels, 1 % Panels);
-  if constexpr (RowTiles * Panels > 2) action.template at<2>(2 / Panels, 2 % Panels);
-  if constexpr (RowTiles * Panels > 3) action.template at<3>(3 / Panels, 3 % Panels);
+  action.template at<0>();
+  if constexpr (Panels >= 2) action.template at<1>();
+  if constexpr (Panels == 4) {
+    action.template at<2>();
+    action.template at<3>();
+  }
 }
 
 struct ZeroSums {
   template <int Tile>
-  void at(std::size_t, std::size_t) const {
+  void at() const {
     amx::zeroTile<Tile>();
   }
 };
@@ -85,23 +96,23 @@ struct ZeroSums {
 struct LoadSums {
   const float* sums;
   template <int Tile>
-  void at(std::size_t rowTile, std::size_t panel) const {
-    amx::loadTile<Tile>(sums + rowTile * kTileRows * kQuadRows + panel * kPanelRows, kSumsStride);
+  void at() const {
+    amx::loadTile<Tile>(sums + Tile * kPanelRows, kSumsStride);
   }
 };
 
 struct StoreSums {
   float* sums;
   template <int Tile>
-  void at(std::size_t rowTile, std::size_t panel) const {
-    amx::storeTile<Tile>(sums + rowTile * kTileRows * kQuadRows + panel * kPanelRows, kSumsStride);
+  void at() const {
+    amx::storeTile<Tile>(sums + Tile * kPanelRows, kSumsStride);
   }
 };
 
 struct StoreApart {
   float* sums;
   template <int Tile>
-  void at(std::size_t, std::size_t) const {
+  void at() const {
     amx::storeTile<Tile>(sums + Tile * kTileRows * kPanelRows, kLineBytes);
   }
 };
@@ -116,32 +127,32 @@ QUANTLAB_AVX512 void addScaled(const float* tile, const float* scales, std::size
                                      _mm512_loadu_ps(sums + row * kQuadRows)));
 }
 
-template <std::size_t RowTiles, std::size_t Panels>
-void tile(const bf16* x, std::size_t stride, const PanelTile* panels, const Steps& steps,
-          std::size_t rows, const float* scales, float* sums) {
+// 16 rows of x against the lines of a block.
+template <std::size_t Panels>
+void tile(const bf16* x, const PanelTile* panels, const Steps& steps, std::size_t rows,
+          const float* scales, Ahead<Panels>& ahead, float* sums) {
   const bf16* lines[Panels];
   for (std::size_t j = 0; j < Panels; j++) lines[j] = panels[j].lines;
   if (scales != nullptr)
-    overSums<RowTiles, Panels>(ZeroSums{});
+    overSums<Panels>(ZeroSums{});
   else
-    overSums<RowTiles, Panels>(LoadSums{sums});
+    overSums<Panels>(LoadSums{sums});
   for (std::size_t i = 0; i < steps.whole; i++) {
-    step<RowTiles, Panels>(x, stride, lines);
+    step<Panels>(x, lines);
+    ahead.step();
     x += kTileRows * kTileColumns;
     for (auto& line : lines) line += kStepPairs * kLineElements;
   }
   if (steps.hasTail) {
     for (std::size_t j = 0; j < Panels; j++) lines[j] = panels[j].tail;
-    step<RowTiles, Panels>(x, stride, lines);
+    step<Panels>(x, lines);
   }
-  if (scales == nullptr) return overSums<RowTiles, Panels>(StoreSums{sums});
+  if (scales == nullptr) return overSums<Panels>(StoreSums{sums});
   float* apart = padding().sums;
-  overSums<RowTiles, Panels>(StoreApart{apart});
-  for (std::size_t r = 0; r < RowTiles; r++)
-    for (std::size_t j = 0; j < Panels; j++)
-      addScaled(apart + (r * Panels + j) * kTileRows * kPanelRows, scales + j * kPanelRows,
-                std::min(kTileRows, rows - r * kTileRows),
-                sums + r * kTileRows * kQuadRows + j * kPanelRows);
+  overSums<Panels>(StoreApart{apart});
+  for (std::size_t j = 0; j < Panels; j++)
+    addScaled(apart + j * kTileRows * kPanelRows, scales + j * kPanelRows, rows,
+              sums + j * kPanelRows);
 }
 
 void panelTiles(const ProductBlock& block, const Steps& steps, PanelTile* tiles) {
@@ -157,37 +168,34 @@ void panelTiles(const ProductBlock& block, const Steps& steps, PanelTile* tiles)
   }
 }
 
+// Two panels' lines at a time stay in L1 while all rows of x pass over them.
 void run(const ProductBlock& block, const float* scales, float* sums) {
   const Steps steps{block.pairs / kStepPairs, block.pairs % kStepPairs != 0};
   PanelTile panels[kQuadPanels];
   panelTiles(block, steps, panels);
-  // Up to 16 rows need x once for all four panels.
-  if (block.rows <= kTileRows && block.panels == kQuadPanels)
-    return tile<1, 4>(block.x, block.stride, panels, steps, block.rows, scales, sums);
-  const auto at = [&](std::size_t row, std::size_t j) {
-    const bf16* x = block.x + row / kTileRows * block.stride;
-    const std::size_t rows = block.rows - row;
-    const float* scale = scales == nullptr ? nullptr : scales + j * kPanelRows;
-    float* target = sums + row * kQuadRows + j * kPanelRows;
-    const bool both = j + 1 < block.panels;
-    if (rows > kTileRows && both)
-      tile<2, 2>(x, block.stride, panels + j, steps, rows, scale, target);
-    else if (rows > kTileRows)
-      tile<2, 1>(x, block.stride, panels + j, steps, rows, scale, target);
-    else if (both)
-      tile<1, 2>(x, block.stride, panels + j, steps, rows, scale, target);
-    else
-      tile<1, 1>(x, block.stride, panels + j, steps, rows, scale, target);
-  };
-  // A group's lines are few, so all four panels' stay in L1 while x passes once; of a longer block two
-  // panels' stay, and x passes twice.
-  if (scales != nullptr) {
-    for (std::size_t row = 0; row < block.rows; row += 2 * kTileRows)
-      for (std::size_t j = 0; j < block.panels; j += 2) at(row, j);
-    return;
+  // Up to 16 rows read each line once, straight from memory, and x once for all four panels.
+  if (block.rows <= kTileRows && block.panels == kQuadPanels) {
+    Ahead<kQuadPanels> nothing;
+    return tile<kQuadPanels>(block.x, panels, steps, block.rows, scales, nothing, sums);
   }
-  for (std::size_t j = 0; j < block.panels; j += 2)
-    for (std::size_t row = 0; row < block.rows; row += 2 * kTileRows) at(row, j);
+  const std::size_t passes = (block.rows + kTileRows - 1) / kTileRows * std::max<std::size_t>(1, steps.whole);
+  for (std::size_t j = 0; j < block.panels; j += 2) {
+    Ahead<2> ahead;
+    if (block.next != nullptr)
+      ahead = {j + 2 < block.panels ? block.lines + (j + 2) * block.panelStride : block.next,
+               block.panelStride, (block.pairs + passes - 1) / passes};
+    for (std::size_t row = 0; row < block.rows; row += kTileRows) {
+      const bf16* x = block.x + row / kTileRows * block.stride;
+      const std::size_t rows = std::min(kTileRows, block.rows - row);
+      const float* scale = scales == nullptr ? nullptr : scales + j * kPanelRows;
+      float* target = sums + row * kQuadRows + j * kPanelRows;
+      Ahead<1> nothing;
+      if (j + 1 < block.panels)
+        tile<2>(x, panels + j, steps, rows, scale, ahead, target);
+      else
+        tile<1>(x, panels + j, steps, rows, scale, nothing, target);
+    }
+  }
 }
 
 void accumulate(const ProductBlock& block, float* sums) { run(block, nullptr, sums); }
@@ -198,9 +206,8 @@ void accumulateScaled(const ProductBlock& block, const float* scales, float* sum
 
 }  // namespace
 
-const ProductLoops amxProductLoops{accumulate,           accumulateScaled, RowLayout::tiles,
-                                   kAmxBlockPairs,       0,                amx::configureTiles,
-                                   amx::releaseTiles};
+const ProductLoops amxProductLoops{accumulate, accumulateScaled,    RowLayout::tiles,
+                                   0,          amx::configureTiles, amx::releaseTiles};
 
 }  // namespace quantlab
 #endif

@@ -107,9 +107,8 @@ QUANTLAB_AVX2 void accumulateScaled(const ProductBlock& block, const float* scal
 
 }  // namespace
 
-const ProductLoops avx2ProductLoops{accumulate,        accumulateScaled, RowLayout::rows,
-                                        kVectorBlockPairs, kFewRows,         nullptr,
-                                        nullptr};
+const ProductLoops avx2ProductLoops{accumulate, accumulateScaled, RowLayout::rows,
+                                    kFewRows,   nullptr,          nullptr};
 
 }  // namespace quantlab
 #endif

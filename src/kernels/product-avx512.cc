@@ -96,9 +96,8 @@ QUANTLAB_AVX512 void accumulateScaled(const ProductBlock& block, const float* sc
 
 }  // namespace
 
-const ProductLoops avx512ProductLoops{accumulate,        accumulateScaled, RowLayout::rows,
-                                        kVectorBlockPairs, kFewRows,         nullptr,
-                                        nullptr};
+const ProductLoops avx512ProductLoops{accumulate, accumulateScaled, RowLayout::rows,
+                                      kFewRows,   nullptr,          nullptr};
 
 }  // namespace quantlab
 #endif

@@ -113,9 +113,8 @@ void accumulateScaled(const ProductBlock& block, const float* scales, float* sum
 
 }  // namespace
 
-const ProductLoops neonProductLoops{accumulate,        accumulateScaled, RowLayout::rows,
-                                    kVectorBlockPairs, kFewRows,         nullptr,
-                                    nullptr};
+const ProductLoops neonProductLoops{accumulate, accumulateScaled, RowLayout::rows,
+                                    kFewRows,   nullptr,          nullptr};
 
 }  // namespace quantlab
 #endif

@@ -38,8 +38,7 @@ void accumulateScaled(const ProductBlock& block, const float* scales, float* sum
 
 }  // namespace
 
-const ProductLoops portableProductLoops{accumulate,        accumulateScaled, RowLayout::rows,
-                                        kVectorBlockPairs, kFewRows,         nullptr,
-                                        nullptr};
+const ProductLoops portableProductLoops{accumulate, accumulateScaled, RowLayout::rows,
+                                        kFewRows,   nullptr,          nullptr};
 
 }  // namespace quantlab

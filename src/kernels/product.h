@@ -23,19 +23,20 @@ struct ProductBlock {
   std::size_t panelStride;
   std::size_t panels;
   std::size_t pairs;
+  // Lines in memory that the next block begins with, panelStride apart; null when they are not known, or
+  // have to be decoded first.
+  const bf16* next;
 };
 
-// Pairs of a block of lines: what L1 holds of the panels that one pass reads.
-constexpr std::size_t kVectorBlockPairs = 128;  // four panels, 32 KiB
-constexpr std::size_t kAmxBlockPairs = 256;     // two panels, 32 KiB
-constexpr std::size_t kMostBlockPairs = 256;
+// Pairs of a block of lines: four panels in L1 (32 KiB) for vectors; for tiles the two panels that one
+// pass reads, and the two that are fetched meanwhile.
+constexpr std::size_t kBlockPairs = 128;
 struct ProductLoops {
   // sums[row * kQuadRows + 16 * j + lane] += x . lines, continuing the chain.
   void (*accumulate)(const ProductBlock& block, float* sums);
   // sums += scales[16 * j + lane] * (x . lines): the chain starts at zero.
   void (*accumulateScaled)(const ProductBlock& block, const float* scales, float* sums);
   RowLayout layout;
-  std::size_t blockPairs;
   // Up to this many rows a format's `few` is better, where it has one.
   std::size_t fewRows;
   // Around all calls of a task, on its thread; null where there is nothing to set up.
