@@ -39,39 +39,28 @@ void copyTails(const KeyTile& tile, std::size_t first, std::size_t lines, Scratc
   }
 }
 
-// Rows [0, 16) and, if both, [16, 32) of the queries against two groups: sums in tiles 0 to 3.
-template <bool Both>
-void scorePair(const QueryRows& queries, const bf16* const* keys, const bf16* const* tails,
-               std::size_t whole, std::size_t steps, float* scores) {
-  const std::size_t stride = queries.stride * sizeof(bf16);
-  const bf16* second = queries.data + amx::kTileRows * queries.stride;
+// Sums of a tile in 6 and one of lines: two operands alive at a time, as in the matmul.
+template <int Sums>
+inline void addLines(const bf16* lines) {
+  amx::loadTile<7>(lines, kLineBytes);
+  amx::multiplyTiles<Sums, 6, 7>();
+  amx::zeroTile<7>();
+}
+
+// 16 rows of queries against two groups of keys.
+void scorePair(const bf16* queries, std::size_t stride, const bf16* const* keys,
+               const bf16* const* tails, std::size_t whole, std::size_t steps, float* scores) {
   amx::zeroTile<0>();
   amx::zeroTile<1>();
-  if constexpr (Both) {
-    amx::zeroTile<2>();
-    amx::zeroTile<3>();
-  }
   for (std::size_t step = 0; step < steps; step++) {
     const std::size_t offset = step * kTileLines * kLineElements;
-    const bf16* left = step < whole ? keys[0] + offset : tails[0];
-    const bf16* right = step < whole ? keys[1] + offset : tails[1];
-    amx::loadTile<4>(queries.data + step * kQueryMultiple, stride);
-    amx::loadTile<6>(left, kLineBytes);
-    amx::loadTile<7>(right, kLineBytes);
-    amx::multiplyTiles<0, 4, 6>();
-    amx::multiplyTiles<1, 4, 7>();
-    if constexpr (Both) {
-      amx::loadTile<5>(second + step * kQueryMultiple, stride);
-      amx::multiplyTiles<2, 5, 6>();
-      amx::multiplyTiles<3, 5, 7>();
-    }
+    amx::loadTile<6>(queries + step * kQueryMultiple, stride * sizeof(bf16));
+    addLines<0>(step < whole ? keys[0] + offset : tails[0]);
+    addLines<1>(step < whole ? keys[1] + offset : tails[1]);
+    amx::zeroTile<6>();
   }
   amx::storeTile<0>(scores, kScoreStride);
   amx::storeTile<1>(scores + 16, kScoreStride);
-  if constexpr (Both) {
-    amx::storeTile<2>(scores + amx::kTileRows * kTileKeys, kScoreStride);
-    amx::storeTile<3>(scores + amx::kTileRows * kTileKeys + 16, kScoreStride);
-  }
 }
 
 void score(const QueryRows& queries, const KeyTile& tile, float* scores) {
@@ -85,10 +74,9 @@ void score(const QueryRows& queries, const KeyTile& tile, float* scores) {
     const std::size_t next = std::min(j + 1, tile.groups - 1);
     const bf16* keys[2] = {tile.keys[j], tile.keys[next]};
     const bf16* tails[2] = {memory.keys[j], memory.keys[next]};
-    if (queries.rows > amx::kTileRows)
-      scorePair<true>(queries, keys, tails, whole, steps, scores + 16 * j);
-    else
-      scorePair<false>(queries, keys, tails, whole, steps, scores + 16 * j);
+    for (std::size_t row = 0; row < queries.rows; row += amx::kTileRows)
+      scorePair(queries.data + row * queries.stride, queries.stride, keys, tails, whole, steps,
+                scores + row * kTileKeys + 16 * j);
   }
 }
 
@@ -138,46 +126,23 @@ QUANTLAB_AVX512 void scaleSums(const float* factors, std::size_t rows, std::size
   }
 }
 
-// Adds `steps` times 32 keys to 16 rows of two blocks of 16 columns (or of one): tiles 0 and 1, and for
-// the next 16 rows 2 and 3.
-template <bool BothRows, bool BothBlocks>
-void addBlocks(const Scratch& memory, std::size_t block, std::size_t blocks, std::size_t steps,
-               std::size_t columns, float* sums) {
+// Adds `steps` times 32 keys to 16 rows of two blocks of 16 columns (or of one).
+template <bool Both>
+void addBlocks(const Scratch& memory, std::size_t row, std::size_t block, std::size_t blocks,
+               std::size_t steps, std::size_t columns, float* sums) {
   const std::size_t stride = columns * sizeof(float);
-  float* first = sums + 16 * block;
-  float* second = first + amx::kTileRows * columns;
-  amx::loadTile<0>(first, stride);
-  if constexpr (BothBlocks) amx::loadTile<1>(first + 16, stride);
-  if constexpr (BothRows) amx::loadTile<2>(second, stride);
-  if constexpr (BothRows && BothBlocks) amx::loadTile<3>(second + 16, stride);
+  float* target = sums + row * columns + 16 * block;
+  amx::loadTile<0>(target, stride);
+  if constexpr (Both) amx::loadTile<1>(target + 16, stride);
   for (std::size_t step = 0; step < steps; step++) {
     const bf16* values = memory.values[step * blocks + block];
-    amx::loadTile<4>(memory.weights + step * 32, kWeightStride);
-    amx::loadTile<6>(values, kLineBytes);
-    amx::multiplyTiles<0, 4, 6>();
-    if constexpr (BothBlocks) {
-      amx::loadTile<7>(values + kTileLines * kLineElements, kLineBytes);
-      amx::multiplyTiles<1, 4, 7>();
-    }
-    if constexpr (BothRows) {
-      amx::loadTile<5>(memory.weights + amx::kTileRows * kTileKeys + step * 32, kWeightStride);
-      amx::multiplyTiles<2, 5, 6>();
-      if constexpr (BothBlocks) amx::multiplyTiles<3, 5, 7>();
-    }
+    amx::loadTile<6>(memory.weights + row * kTileKeys + step * 32, kWeightStride);
+    addLines<0>(values);
+    if constexpr (Both) addLines<1>(values + kTileLines * kLineElements);
+    amx::zeroTile<6>();
   }
-  amx::storeTile<0>(first, stride);
-  if constexpr (BothBlocks) amx::storeTile<1>(first + 16, stride);
-  if constexpr (BothRows) amx::storeTile<2>(second, stride);
-  if constexpr (BothRows && BothBlocks) amx::storeTile<3>(second + 16, stride);
-}
-
-template <bool BothRows>
-void addAll(const Scratch& memory, std::size_t blocks, std::size_t steps, std::size_t columns,
-            float* sums) {
-  std::size_t block = 0;
-  for (; block + 2 <= blocks; block += 2)
-    addBlocks<BothRows, true>(memory, block, blocks, steps, columns, sums);
-  if (block < blocks) addBlocks<BothRows, false>(memory, block, blocks, steps, columns, sums);
+  amx::storeTile<0>(target, stride);
+  if constexpr (Both) amx::storeTile<1>(target + 16, stride);
 }
 
 // Rows are whole tiles: what stands in rows beyond `rows` is written and never read.
@@ -189,10 +154,12 @@ void accumulate(const float* weights, const float* factors, std::size_t rows, st
   copyValues(tile, blocks, memory);
   packWeights(weights, rows, memory.weights);
   scaleSums(factors, rows, columns, sums);
-  if (rows > amx::kTileRows)
-    addAll<true>(memory, blocks, steps, columns, sums);
-  else
-    addAll<false>(memory, blocks, steps, columns, sums);
+  for (std::size_t row = 0; row < rows; row += amx::kTileRows) {
+    std::size_t block = 0;
+    for (; block + 2 <= blocks; block += 2)
+      addBlocks<true>(memory, row, block, blocks, steps, columns, sums);
+    if (block < blocks) addBlocks<false>(memory, row, block, blocks, steps, columns, sums);
+  }
 }
 
 }  // namespace
