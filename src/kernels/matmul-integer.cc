@@ -13,15 +13,10 @@ namespace {
 // What L1 holds of four panels while rows pass: 64 lines each, 16 KiB.
 constexpr std::size_t kBlockLines = 64;
 
-// AMX takes those of AVX-512, AVX2 and NEON the portable ones.
+// AMX takes those of AVX-512.
 const IntegerLoops& integerLoops() {
-#if defined(__x86_64__)
-  static const IntegerLoops& loops =
-      *variantFor(&portableIntegerLoops, &portableIntegerLoops, &avx512IntegerLoops);
+  static const IntegerLoops& loops = QUANTLAB_LOOPS(IntegerLoops);
   return loops;
-#else
-  return portableIntegerLoops;
-#endif
 }
 
 // Each thread's own working memory.

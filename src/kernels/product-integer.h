@@ -54,7 +54,10 @@ struct IntegerLoops {
 
 extern const IntegerLoops portableIntegerLoops;
 #if defined(__x86_64__)
+extern const IntegerLoops avx2IntegerLoops;
 extern const IntegerLoops avx512IntegerLoops;
+#elif defined(__aarch64__)
+extern const IntegerLoops neonIntegerLoops;
 #endif
 
 // Output o's zero point.
