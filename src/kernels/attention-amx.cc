@@ -17,13 +17,13 @@ static_assert(kQueryMultiple * sizeof(bf16) == amx::kTileBytes);
 constexpr std::size_t kLineBytes = KvCache::kLineBytes;
 constexpr std::size_t kTileLines = amx::kTileRows;  // 32 elements of a key, or 32 keys of a value
 constexpr std::size_t kScoreStride = kTileKeys * sizeof(float);
-constexpr std::size_t kWeightStride = kTileKeys * sizeof(bf16);
+// Weights are BF16 numbers at the beginning of each row of scores, as AVX-512's soften leaves them.
+constexpr std::size_t kWeightStride = kScoreStride;
 
 // What does not fill a tile, with zeros around it, and values as tiles of 32 keys.
 struct Scratch {
   alignas(64) bf16 keys[kTileGroups][kTileLines * kLineElements];
   alignas(64) bf16 values[kTileGroups / 2 * kMaxHeadDim / 16][kTileLines * kLineElements];
-  alignas(64) bf16 weights[kTileRows * kTileKeys];
 };
 
 Scratch& scratch() {
@@ -107,14 +107,6 @@ void copyValues(const KeyTile& tile, std::size_t blocks, Scratch& memory) {
   }
 }
 
-QUANTLAB_AVX512 void packWeights(const float* weights, std::size_t rows, bf16* packed) {
-  for (std::size_t at = 0; at < rows * kTileKeys; at += 32) {
-    const __m512bh both =
-        _mm512_cvtne2ps_pbh(_mm512_loadu_ps(weights + at + 16), _mm512_loadu_ps(weights + at));
-    _mm512_store_si512(packed + at, (__m512i)both);
-  }
-}
-
 QUANTLAB_AVX512 void scaleSums(const float* factors, std::size_t rows, std::size_t columns,
                                float* sums) {
   for (std::size_t row = 0; row < rows; row++) {
@@ -128,15 +120,15 @@ QUANTLAB_AVX512 void scaleSums(const float* factors, std::size_t rows, std::size
 
 // Adds `steps` times 32 keys to 16 rows of two blocks of 16 columns (or of one).
 template <bool Both>
-void addBlocks(const Scratch& memory, std::size_t row, std::size_t block, std::size_t blocks,
-               std::size_t steps, std::size_t columns, float* sums) {
+void addBlocks(const Scratch& memory, const bf16* weights, std::size_t row, std::size_t block,
+               std::size_t blocks, std::size_t steps, std::size_t columns, float* sums) {
   const std::size_t stride = columns * sizeof(float);
   float* target = sums + row * columns + 16 * block;
   amx::loadTile<0>(target, stride);
   if constexpr (Both) amx::loadTile<1>(target + 16, stride);
   for (std::size_t step = 0; step < steps; step++) {
     const bf16* values = memory.values[step * blocks + block];
-    amx::loadTile<6>(memory.weights + row * kTileKeys + step * 32, kWeightStride);
+    amx::loadTile<6>(weights + row * kWeightStride / sizeof(bf16) + step * 32, kWeightStride);
     addLines<0>(values);
     if constexpr (Both) addLines<1>(values + kTileLines * kLineElements);
     amx::zeroTile<6>();
@@ -152,20 +144,20 @@ void accumulate(const float* weights, const float* factors, std::size_t rows, st
   const std::size_t blocks = columns / 16;
   const std::size_t steps = (tile.groups + 1) / 2;
   copyValues(tile, blocks, memory);
-  packWeights(weights, rows, memory.weights);
+  const auto* numbers = reinterpret_cast<const bf16*>(weights);
   scaleSums(factors, rows, columns, sums);
   for (std::size_t row = 0; row < rows; row += amx::kTileRows) {
     std::size_t block = 0;
     for (; block + 2 <= blocks; block += 2)
-      addBlocks<true>(memory, row, block, blocks, steps, columns, sums);
-    if (block < blocks) addBlocks<false>(memory, row, block, blocks, steps, columns, sums);
+      addBlocks<true>(memory, numbers, row, block, blocks, steps, columns, sums);
+    if (block < blocks) addBlocks<false>(memory, numbers, row, block, blocks, steps, columns, sums);
   }
 }
 
 }  // namespace
 
 const TileLoops amxTileLoops{{score, accumulate},   {nullptr, nullptr}, avx512TileLoops.widen,
-                             amx::configureTiles,   amx::releaseTiles,  true,
+                             amx::configureTiles,   amx::releaseTiles,  amx::kTileRows,
                              avx512TileLoops.soften};
 
 }  // namespace quantlab

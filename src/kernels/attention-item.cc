@@ -11,15 +11,6 @@
 namespace quantlab {
 namespace {
 
-// The nearest BF16 number of a weight: a finite one of at least 0, or NaN.
-QUANTLAB_BODY float roundedWeight(float weight) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &weight, 4);
-  bits = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
-  std::memcpy(&weight, &bits, 4);
-  return weight;
-}
-
 // Folds 16 lanes in halves, the same way under every instruction set.
 template <typename Fold>
 QUANTLAB_BODY float foldLanes(float* lanes, const Fold& fold) {
@@ -29,10 +20,9 @@ QUANTLAB_BODY float foldLanes(float* lanes, const Fold& fold) {
   return fold(lanes[0], lanes[1]);
 }
 
-// Weights of one row of a tile from its scores: exp(scale * score - maximum), as BF16 numbers if `Rounds`;
-// updates the row's running maximum and sum. Returns the factor for what was summed.
-template <bool Rounds>
-QUANTLAB_BODY float softenScores(float* scores, float scale, float* maximum, float* sum) {
+// Weights of one row of a tile from its scores: exp(scale * score - maximum); updates the row's running
+// maximum and sum. Returns the factor for what was summed.
+QUANTLAB_BODY float softenBody(float* scores, float scale, float* maximum, float* sum) {
   const auto larger = [](float a, float b) { return b > a ? b : a; };
   float lanes[16];
   for (std::size_t lane = 0; lane < 16; lane++) lanes[lane] = *maximum;
@@ -49,8 +39,7 @@ QUANTLAB_BODY float softenScores(float* scores, float scale, float* maximum, flo
   float total[16] = {};
   for (std::size_t j = 0; j < kTileGroups; j++) {
     for (std::size_t lane = 0; lane < 16; lane++) {
-      const float exact = exponential(scores[16 * j + lane] - shift);
-      const float weight = Rounds ? roundedWeight(exact) : exact;
+      const float weight = exponential(scores[16 * j + lane] - shift);
       scores[16 * j + lane] = weight;
       total[lane] += weight;
     }
@@ -60,36 +49,43 @@ QUANTLAB_BODY float softenScores(float* scores, float scale, float* maximum, flo
   return factor;
 }
 
-QUANTLAB_BODY float softenBody(float* scores, float scale, bool rounds, float* maximum, float* sum) {
-  return rounds ? softenScores<true>(scores, scale, maximum, sum)
-                : softenScores<false>(scores, scale, maximum, sum);
-}
-QUANTLAB_VARIANTS(float, soften,
-                  (float* scores, float scale, bool rounds, float* maximum, float* sum),
-                  (scores, scale, rounds, maximum, sum));
+QUANTLAB_VARIANTS(float, soften, (float* scores, float scale, float* maximum, float* sum),
+                  (scores, scale, maximum, sum));
 
+// The first groups of a span, at its item's first KV head.
 template <typename Element>
-TileOf<Element> tileAt(const Problem& problem, const Item& item, std::size_t firstGroup,
-                       std::size_t endGroup, std::size_t keys) {
+TileOf<Element> firstTile(const Problem& problem, const Span& span) {
   const KvCache& cache = problem.cache;
+  const Item& item = *span.item;
+  const std::size_t keys = visibleKeys(problem, item, item.vectors - 1);
   const std::size_t perBlock = cache.groupsPerBlock();
   const std::int32_t* table = problem.batch.blockTables.data() + item.sequence->firstBlock;
   TileOf<Element> tile;
-  for (std::size_t group = firstGroup; group < endGroup && tile.groups < kTileGroups; group++) {
+  for (std::size_t group = span.firstGroup; group < span.endGroup && tile.groups < kTileGroups;
+       group++) {
     const std::size_t index = group / perBlock;
     const std::size_t offset = group % perBlock * KvCache::kGroupKeys;
     const std::size_t start = index * cache.blockSize + offset;
     const auto block = static_cast<std::size_t>(table[index]);
     const std::size_t j = tile.groups++;
     tile.keys[j] = reinterpret_cast<const Element*>(
-        cache.keysOf(problem.layer, block, item.kvHead, offset));
+        cache.keysOf(problem.layer, block, item.firstHead, offset));
     tile.values[j] = reinterpret_cast<const Element*>(
-        cache.valuesOf(problem.layer, block, item.kvHead, offset));
+        cache.valuesOf(problem.layer, block, item.firstHead, offset));
     tile.counts[j] =
         std::min({KvCache::kGroupKeys, cache.blockSize - offset, keys - start});
     tile.starts[j] = start;
   }
   return tile;
+}
+
+// The same keys of the next KV head.
+template <typename Element>
+void toNextHead(const KvCache& cache, TileOf<Element>* tile) {
+  for (std::size_t j = 0; j < tile->groups; j++) {
+    tile->keys[j] += cache.keyChunk() / sizeof(Element);
+    tile->values[j] += cache.valueChunk() / sizeof(Element);
+  }
 }
 
 // Whether a row that sees the first `limit` keys sees all of a full tile.
@@ -184,61 +180,89 @@ class TileReader<std::uint8_t> {
   const bool direct_;
 };
 
-const bf16* queryOf(const Problem& problem, const Item& item, std::size_t row) {
-  const std::size_t token =
-      static_cast<std::size_t>(item.sequence->firstRow) + tokenOf(problem, item, row);
-  return problem.qkv + token * problem.qkvColumns() +
-         headOf(problem, item, row) * problem.cache.headDim;
+// Query rows as the loops read them: zeros around what exists.
+QueryRows packQueries(const Problem& problem, const Item& item, bf16* packed) {
+  const std::size_t headDim = problem.cache.headDim;
+  const std::size_t stride = (headDim + kQueryMultiple - 1) / kQueryMultiple * kQueryMultiple;
+  std::size_t row = 0;
+  for (std::size_t kvHead = 0; kvHead < item.kvHeads; kvHead++) {
+    row = kvHead * item.stride;
+    for (std::size_t vector = 0; vector < item.vectors; vector++, row++) {
+      const std::size_t token =
+          static_cast<std::size_t>(item.sequence->firstRow) + tokenOf(problem, item, vector);
+      const bf16* query = problem.qkv + token * problem.qkvColumns() +
+                          headOf(problem, item, kvHead, vector) * headDim;
+      std::copy_n(query, headDim, packed + row * stride);
+      std::fill(packed + row * stride + headDim, packed + (row + 1) * stride, bf16{0});
+    }
+  }
+  const std::size_t allRows = (row + kQueryRows - 1) / kQueryRows * kQueryRows;
+  std::fill(packed + row * stride, packed + allRows * stride, bf16{0});
+  return {packed, stride, item.vectors, headDim};
 }
 
-// Adds the groups [firstGroup, endGroup) of the context to the state.
+// What one KV head's keys of a tile add to the item's rows from `firstRow`.
 template <typename Element>
-void runTiles(const Problem& problem, const Item& item, std::size_t firstGroup,
-              std::size_t endGroup, State& state) {
+void runTile(const Problem& problem, const Item& item, const TileLoops& loops,
+             const QueryRows& queries, const TileOf<Element>& tile, std::size_t firstRow,
+             State& state) {
   const KvCache& cache = problem.cache;
-  const TileLoops& loops = tileLoops();
-  const std::size_t keys = visibleKeys(problem, item, item.vectors - 1);
   const float scale =
       cache.keyScales[problem.layer] / std::sqrt(static_cast<float>(cache.headDim));
-  alignas(64) bf16 packed[kTileRows * kMaxHeadDim];
-  const std::size_t stride =
-      (cache.headDim + kQueryMultiple - 1) / kQueryMultiple * kQueryMultiple;
-  const QueryRows queries{packed, stride, item.vectors, cache.headDim};
-  for (std::size_t row = 0; row < item.vectors; row++) {
-    std::copy_n(queryOf(problem, item, row), cache.headDim, packed + row * stride);
-    std::fill(packed + row * stride + cache.headDim, packed + (row + 1) * stride, bf16{0});
-  }
-  const std::size_t allRows = (item.vectors + kQueryRows - 1) / kQueryRows * kQueryRows;
-  std::fill(packed + item.vectors * stride, packed + allRows * stride, bf16{0});
-  TileReader<Element> reader(loops, cache, queries);
   alignas(64) float scores[kTileRows * kTileKeys];
   float factors[kTileRows];
+  TileReader<Element> reader(loops, cache, queries);
+  reader.score(tile, scores);
+  const bool whole = allVisible(tile, visibleKeys(problem, item, 0));
+  for (std::size_t row = 0; row < queries.rows; row++) {
+    float* rowScores = scores + row * kTileKeys;
+    if (!whole) hideBehind(tile, visibleKeys(problem, item, row), rowScores);
+    float* maximum = &state.maxima[firstRow + row];
+    float* total = &state.totals[firstRow + row];
+    factors[row] = loops.soften != nullptr ? loops.soften(rowScores, scale, maximum, total)
+                                           : soften(rowScores, scale, maximum, total);
+  }
+  const std::size_t columns = cache.valueColumns();
+  reader.accumulate(scores, factors, columns, tile, state.sums + firstRow * columns);
+}
+
+template <typename Element>
+void runTiles(const Problem& problem, const Span& span, const Span* then, State& state) {
+  const Item& item = *span.item;
+  const TileLoops& loops = loopsFor(problem, *item.sequence);
+  alignas(64) bf16 packed[2 * kTileRows * kMaxHeadDim];
+  QueryRows queries = packQueries(problem, item, packed);
   if (loops.begin != nullptr) loops.begin();
-  for (std::size_t group = firstGroup; group < endGroup; group += kTileGroups) {
-    const TileOf<Element> tile = tileAt<Element>(problem, item, group, endGroup, keys);
-    reader.score(tile, scores);
-    const bool whole = allVisible(tile, visibleKeys(problem, item, 0));
-    for (std::size_t row = 0; row < item.vectors; row++) {
-      float* rowScores = scores + row * kTileKeys;
-      if (!whole) hideBehind(tile, visibleKeys(problem, item, row), rowScores);
-      float* maximum = &state.maxima[row];
-      float* total = &state.totals[row];
-      factors[row] = loops.soften != nullptr
-                         ? loops.soften(rowScores, scale, maximum, total)
-                         : soften(rowScores, scale, loops.roundsWeights, maximum, total);
+  TileOf<Element> ahead = firstTile<Element>(problem, span);
+  for (std::size_t group = span.firstGroup; group < span.endGroup; group += kTileGroups) {
+    TileOf<Element> tile = ahead;
+    const bool isLast = group + kTileGroups >= span.endGroup;
+    if (!isLast)
+      ahead = firstTile<Element>(problem, {&item, group + kTileGroups, span.endGroup});
+    else if (then != nullptr)
+      ahead = firstTile<Element>(problem, *then);
+    TileOf<Element> fetched = ahead;
+    tile.ahead = isLast && then == nullptr ? nullptr : &fetched;
+    for (std::size_t kvHead = 0; kvHead < item.kvHeads; kvHead++) {
+      queries.data = packed + kvHead * item.stride * queries.stride;
+      runTile(problem, item, loops, queries, tile, kvHead * item.stride, state);
+      toNextHead(problem.cache, &tile);
+      toNextHead(problem.cache, &fetched);
     }
-    reader.accumulate(scores, factors, cache.valueColumns(), tile, state.sums);
   }
   if (loops.end != nullptr) loops.end();
 }
 
 }  // namespace
 
-void runGroups(const Problem& problem, const Item& item, std::size_t firstGroup,
-               std::size_t endGroup, State& state) {
-  if (problem.cache.dtype == KvDtype::bf16)
-    return runTiles<bf16>(problem, item, firstGroup, endGroup, state);
-  runTiles<std::uint8_t>(problem, item, firstGroup, endGroup, state);
+const TileLoops& loopsFor(const Problem& problem, const BatchSequence& sequence) {
+  return tileLoops(problem.cache.dtype,
+                   static_cast<std::size_t>(sequence.rows) * problem.grouped());
+}
+
+void runGroups(const Problem& problem, const Span& span, const Span* then, State& state) {
+  if (problem.cache.dtype == KvDtype::bf16) return runTiles<bf16>(problem, span, then, state);
+  runTiles<std::uint8_t>(problem, span, then, state);
 }
 
 }  // namespace quantlab

@@ -46,10 +46,11 @@ void accumulate(const float* weights, const float* factors, std::size_t rows, st
 const TileLoops portableTileLoops{
     {score, accumulate}, {nullptr, nullptr}, fp8::widenPortable, nullptr, nullptr};
 
-const TileLoops& tileLoops() {
+const TileLoops& tileLoops([[maybe_unused]] KvDtype dtype, [[maybe_unused]] std::size_t rows) {
 #if defined(__x86_64__)
   switch (activeIsa()) {
-    case Isa::amx: return amxTileLoops;
+    case Isa::amx:
+      return dtype == KvDtype::e4m3 && rows <= kFewRows ? avx512TileLoops : amxTileLoops;
     case Isa::avx512: return avx512TileLoops;
     case Isa::avx2: return avx2TileLoops;
     case Isa::portable:

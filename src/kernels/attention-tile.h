@@ -24,6 +24,8 @@ struct TileOf {
   const Element* values[kTileGroups];
   std::size_t counts[kTileGroups];
   std::size_t starts[kTileGroups];  // position of the first key in the context
+  // What is read next, if anything: loops may fetch it while they work on this one.
+  const TileOf* ahead = nullptr;
 };
 using KeyTile = TileOf<bf16>;
 using CodeTile = TileOf<std::uint8_t>;
@@ -43,7 +45,7 @@ struct TileProducts {
   // taken without their scale.
   void (*score)(const QueryRows& queries, const TileOf<Element>& tile, float* scores);
   // sums[row * columns + d] = sums * factors[row] + sum over keys of weights[row * kTileKeys + k] * v[k][d];
-  // weights of keys beyond counts are 0.
+  // weights of keys beyond counts are 0. They are what soften left.
   void (*accumulate)(const float* weights, const float* factors, std::size_t rows,
                      std::size_t columns, const TileOf<Element>& tile, float* sums);
 };
@@ -57,11 +59,12 @@ struct TileLoops {
   // Called by each thread around its use of the loops; null where nothing is to be done.
   void (*begin)();
   void (*end)();
-  // Whether accumulate takes its weights as BF16 numbers: they are rounded before they are summed, so
-  // that what is divided by is the sum of what was multiplied.
-  bool roundsWeights = false;
+  // accumulate writes rows up to the next multiple of this one.
+  std::size_t rowMultiple = 1;
   // The weights of one row's kTileKeys scores, in place: exp(scale * score - maximum); updates the
-  // running maximum and sum and returns the factor for what was summed. Null takes the common one.
+  // running maximum and sum and returns the factor for what was summed. Null takes the common one, and
+  // leaves floats. These may leave BF16 numbers at the row's beginning; it is the rounded ones that are
+  // summed then, so that what is divided by is the sum of what was multiplied.
   float (*soften)(float* scores, float scale, float* maximum, float* sum) = nullptr;
 };
 
@@ -74,7 +77,8 @@ extern const TileLoops amxTileLoops;
 extern const TileLoops neonTileLoops;
 #endif
 
-// Those of the active instruction set.
-const TileLoops& tileLoops();
+// Those of the active instruction set for a sequence of so many query rows that share a KV head. With AMX
+// a decode over codes is left to AVX-512, which reads them in registers.
+const TileLoops& tileLoops(KvDtype dtype, std::size_t rows);
 
 }  // namespace quantlab
