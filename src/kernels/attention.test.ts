@@ -275,19 +275,23 @@ describe.each(variants)("$isa", ({ isa, kernels }) => {
       }
     });
 
-    test("a long context is split, and the splits agree with the whole", () => {
-      const shape = { heads: 4, kvHeads: 1, headDim: 32, blockSize: 16, elements };
-      const parts = [{ context: 1531, rows: 3 }];
-      const results = [1, 2, 5].map((threads) => {
-        kernels.setThreads(threads);
-        return run(kernels, shape, parts);
-      });
-      kernels.setThreads(2);
-      for (const result of results) {
-        expect(worstError(result, shape, parts, weightRounding)).toBeLessThan(1);
-        expect(result).toEqual(results[0]);
-      }
-    });
+    // One row: two KV heads in one item, or in one each, as threads want it.
+    test.each([3, 1])(
+      "a long context of %d rows is split: the splits agree with the whole",
+      (rows) => {
+        const shape = { heads: 4, kvHeads: 2, headDim: 32, blockSize: 16, elements };
+        const parts = [{ context: 1531, rows }];
+        const results = [1, 2, 5].map((threads) => {
+          kernels.setThreads(threads);
+          return run(kernels, shape, parts);
+        });
+        kernels.setThreads(2);
+        for (const result of results) {
+          expect(worstError(result, shape, parts, weightRounding)).toBeLessThan(1);
+          expect(result).toEqual(results[0]);
+        }
+      },
+    );
 
     test("a row's bits do not depend on the batch or the chunk it is in", () => {
       const shape = { heads: 6, kvHeads: 2, headDim: 64, blockSize: 16, elements };
