@@ -19,7 +19,8 @@ export const llamaFiles = [
 
 const settings = [
   { setting: "plain", groups: ["single", "batch", "long"], argv: [] },
-  { setting: "flash off", groups: ["batch", "long"], argv: ["-fa", "off"] },
+  { setting: "flash off", groups: ["long"], argv: ["-fa", "off"] },
+  { setting: "flash off", groups: ["batch"], argv: ["-fa", "off"], seldom: true },
   { setting: "micro-batch 2048", groups: ["long"], argv: ["-ub", "2048"], seldom: true },
 ];
 

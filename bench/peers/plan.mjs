@@ -1,4 +1,4 @@
-// Who is measured when: families of like formats together, their contenders in turn, order reversed
+// Who is measured when: like formats together, their contenders in turn, order reversed
 // every other repeat, so that a drift of the machine falls on all.
 import { groups } from "./cells.mjs";
 
@@ -11,8 +11,8 @@ export const families = ["16 bit", "8 bit", "4 bit"];
 export function planRounds(contenders, repeats, moreRepeats = Infinity) {
   const rounds = [];
   for (let repeat = 1; repeat <= repeats; repeat++) {
-    for (const family of families) {
-      for (const group of groups) {
+    for (const group of groups) {
+      for (const family of families) {
         const visits = contenders
           .filter((each) => each.family === family && each.groups.includes(group))
           .filter(({ seldom = false }) => !seldom || repeat <= moreRepeats)

@@ -30,22 +30,28 @@ def report(cell, value):
 
 
 def measure(request, engine):
-    """Runs the request's group on an engine.
+    """Runs the request's group on an engine, or all groups in turn.
 
     `engine.fill(prompts, steps)` computes prompts until each has its first token and leaves them running,
     `engine.steps(n)` generates n more for each, `engine.drop()` ends them.
     """
-    lengths = request.lengths
     engine.fill([request.prompt(64)], 8)
     engine.steps(4)
     engine.drop()
-    if request.group == "single":
+    groups = ("single", "batch", "long") if request.group == "all" else (request.group,)
+    for group in groups:
+        _measure_group(request, engine, group)
+
+
+def _measure_group(request, engine, group):
+    lengths = request.lengths
+    if group == "single":
         _decode(engine, [request.prompt(1)], lengths["decodeTokens"], "decode 1")
         seconds = _timed(lambda: engine.fill([request.prompt(lengths["promptTokens"])], 2))
         engine.drop()
         report("prefill 512", lengths["promptTokens"] / seconds)
         report("TTFT 512", seconds * 1e3)
-    elif request.group == "batch":
+    elif group == "batch":
         for batch in (16, 64):
             prompts = [request.prompt(lengths["batchPrompt"]) for _ in range(batch)]
             _decode(engine, prompts, lengths["batchSteps"], f"decode {batch}")
