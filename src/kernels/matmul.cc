@@ -68,6 +68,22 @@ void clearSums(const Part& part, float* sums) {
   std::memset(sums, 0, padded * kQuadRows * sizeof(float));
 }
 
+// Where the codes of a pair begin, for the block before it to fetch.
+NextCodes codesFrom(const Weight& weight, std::size_t panel, std::size_t pair) {
+  const std::size_t panelBytes = weight.codes.bytes() / weight.panels();
+  const std::size_t pairBytes = panelBytes / weight.pairs;
+  return {weight.codes.as<std::uint8_t>() + panel * panelBytes + pair * pairBytes, panelBytes,
+          kLineElements * sizeof(bf16) / pairBytes};
+}
+
+// The block after `pair`, or the first of the panels that this thread probably takes next.
+NextCodes codesAfter(const Product& product, const Part& part, std::size_t pair) {
+  const Weight& weight = product.weight;
+  if (pair < weight.pairs) return codesFrom(weight, part.panel, pair);
+  const std::size_t panel = part.panel + kQuadPanels * static_cast<std::size_t>(threads());
+  return panel + kQuadPanels <= weight.panels() ? codesFrom(weight, panel, 0) : NextCodes{};
+}
+
 void sumGroups(const Product& product, const Part& part, ProductBlock& block, Scratch& memory) {
   const Weight& weight = product.weight;
   const std::size_t groups = weight.groups();
@@ -81,6 +97,7 @@ void sumGroups(const Product& product, const Part& part, ProductBlock& block, Sc
                            memory.lines + j * block.panelStride);
       product.format.groupScales(weight, part.panel + j, group, memory.scales + j * kPanelRows);
     }
+    block.nextCodes = codesAfter(product, part, group * pairs + block.pairs);
     if (product.scalesBothInGroups()) {
       clearSums(part, memory.groupSums);
       product.loops.accumulate(block, memory.groupSums);
@@ -115,6 +132,7 @@ void sumLines(const Product& product, const Part& part, ProductBlock& block, Scr
       if (j == 1) block.panelStride = static_cast<std::size_t>(lines - block.lines);
     }
     block.next = nextLines(block, part, begin + block.pairs == total, memory);
+    if (block.next == nullptr) block.nextCodes = codesAfter(product, part, begin + block.pairs);
     product.loops.accumulate(block, memory.sums);
     block.x += product.advance(block.pairs);
   }
@@ -130,7 +148,7 @@ void multiply(const Product& product, const Part& part) {
                        memory.sums);
   } else {
     clearSums(part, memory.sums);
-    ProductBlock block{x, product.stride, part.rows, nullptr, 0, part.panels, 0, nullptr};
+    ProductBlock block{x, product.stride, part.rows, nullptr, 0, part.panels, 0, nullptr, {}};
     if (product.weight.groupSize != 0)
       sumGroups(product, part, block, memory);
     else

@@ -10,6 +10,8 @@
 namespace quantlab {
 namespace {
 
+constexpr std::size_t kCacheLine = 64;
+
 QUANTLAB_AVX512 inline __m512i broadcastPair(const bf16* pair) {
   int bits;
   std::memcpy(&bits, pair, 4);
@@ -20,8 +22,9 @@ QUANTLAB_AVX512 inline __m512i broadcastPair(const bf16* pair) {
 // chains start at zero and are added to the sums times their scale.
 template <std::size_t Rows, std::size_t Panels, bool Scaled>
 QUANTLAB_AVX512 void tile(const bf16* x, std::size_t stride, const bf16* lines,
-                          std::size_t panelStride, std::size_t pairs, const float* scales,
-                          float* sums) {
+                          std::size_t panelStride, std::size_t pairs, const NextCodes& next,
+                          const float* scales, float* sums) {
+  const std::uint8_t* codes = next.codes;
   __m512 local[Rows][Panels];
 #pragma GCC unroll 6
   for (std::size_t row = 0; row < Rows; row++)
@@ -29,7 +32,14 @@ QUANTLAB_AVX512 void tile(const bf16* x, std::size_t stride, const bf16* lines,
     for (std::size_t j = 0; j < Panels; j++)
       local[row][j] =
           Scaled ? _mm512_setzero_ps() : _mm512_loadu_ps(sums + row * kQuadRows + 16 * j);
+  std::size_t fetchAt = next.codes == nullptr ? pairs : 0;
   for (std::size_t pair = 0; pair < pairs; pair++) {
+    if (pair == fetchAt) {
+#pragma GCC unroll 4
+      for (std::size_t j = 0; j < Panels; j++) __builtin_prefetch(codes + j * next.panelBytes);
+      codes += kCacheLine;
+      fetchAt += next.pairsPerLine;
+    }
     __m512i line[Panels];
 #pragma GCC unroll 4
     for (std::size_t j = 0; j < Panels; j++)
@@ -62,8 +72,11 @@ QUANTLAB_AVX512 void rowTiles(const ProductBlock& block, std::size_t panel, cons
   const float* scale = Scaled ? scales + 16 * panel : nullptr;
   const bf16* x = block.x;
   float* target = sums + 16 * panel;
+  NextCodes next = block.nextCodes;  // the first rows alone fetch
+  if (next.codes != nullptr) next.codes += panel * next.panelBytes;
   auto call = [&](auto loop, std::size_t rows) {
-    loop(x, block.stride, lines, block.panelStride, block.pairs, scale, target);
+    loop(x, block.stride, lines, block.panelStride, block.pairs, next, scale, target);
+    next = {};
     x += rows * block.stride;
     target += rows * kQuadRows;
   };

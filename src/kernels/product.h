@@ -12,6 +12,14 @@ enum class RowLayout { rows, tiles };
 constexpr std::size_t kTileRows = 16;
 constexpr std::size_t kTileColumns = 32;
 
+// Codes that are decoded after a block, for its loops to fetch into L1 meanwhile: each panel's begin at
+// codes + j * panelBytes. Null: none.
+struct NextCodes {
+  const std::uint8_t* codes = nullptr;
+  std::size_t panelBytes = 0;
+  std::size_t pairsPerLine = 0;  // pairs whose codes fill a cache line
+};
+
 // Lines of panel j begin at lines + j * panelStride (elements); row r of x at x + r * stride, or tile
 // t of rows at x + t * stride. A row's arithmetic is the same whatever the number of rows: one chain of
 // sums an output, in the order of the columns.
@@ -26,6 +34,7 @@ struct ProductBlock {
   // Lines in memory that the next block begins with, panelStride apart; null when they are not known, or
   // have to be decoded first.
   const bf16* next;
+  NextCodes nextCodes;
 };
 
 // Pairs of a block of lines: four panels in L1 (32 KiB) for vectors; for tiles the two panels that one
