@@ -55,6 +55,16 @@ template <int Sums, int X, int Lines>
 inline void multiplyTiles() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(X), "i"(Lines));
 }
+
+// The same of bytes, four of each in 32 bits, exact: signed ones of X with signed, or with unsigned, ones of Lines.
+template <int Sums, int X, int Lines>
+inline void multiplySignedBytes() {
+  asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(X), "i"(Lines));
+}
+template <int Sums, int X, int Lines>
+inline void multiplyUnsignedBytes() {
+  asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(X), "i"(Lines));
+}
 #else
 // The same in plain C++, so that the loops above the tiles are tested on machines without them; never
 // part of the addon.
@@ -102,6 +112,27 @@ inline void multiplyTiles() {
     }
     std::memcpy(tiles[Sums].bytes[row], sums, kTileBytes);
   }
+}
+
+template <int Sums, int X, int Lines, typename LineByte>
+inline void multiplyBytes() {
+  for (std::size_t row = 0; row < kTileRows; row++) {
+    std::int32_t sums[kTileBytes / 4];
+    std::memcpy(sums, tiles[Sums].bytes[row], kTileBytes);
+    for (std::size_t k = 0; k < kTileBytes; k++)
+      for (std::size_t column = 0; column < kTileBytes / 4; column++)
+        sums[column] += static_cast<std::int8_t>(tiles[X].bytes[row][k]) *
+                        static_cast<LineByte>(tiles[Lines].bytes[k / 4][4 * column + k % 4]);
+    std::memcpy(tiles[Sums].bytes[row], sums, kTileBytes);
+  }
+}
+template <int Sums, int X, int Lines>
+inline void multiplySignedBytes() {
+  multiplyBytes<Sums, X, Lines, std::int8_t>();
+}
+template <int Sums, int X, int Lines>
+inline void multiplyUnsignedBytes() {
+  multiplyBytes<Sums, X, Lines, std::uint8_t>();
 }
 #endif
 

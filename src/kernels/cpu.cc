@@ -45,7 +45,8 @@ bool mayUseAmx() {
 #elif defined(__linux__)
   constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
-  const bool hasTiles = cpuidBit(7, 0, 3, 24) && cpuidBit(7, 0, 3, 22);  // AMX_TILE, AMX_BF16
+  // AMX_TILE, AMX_BF16, AMX_INT8
+  const bool hasTiles = cpuidBit(7, 0, 3, 24) && cpuidBit(7, 0, 3, 22) && cpuidBit(7, 0, 3, 25);
   return hasTiles && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 #else
   return false;

@@ -13,8 +13,11 @@ namespace {
 // What L1 holds of four panels while rows pass: 64 lines each, 16 KiB.
 constexpr std::size_t kBlockLines = 64;
 
-// AMX takes those of AVX-512.
-const IntegerLoops& integerLoops() {
+const IntegerLoops& integerLoops([[maybe_unused]] std::size_t m) {
+#if defined(__x86_64__)
+  // Few rows leave the tiles empty, and vectors stream the weights faster. The bits are the same.
+  if (activeIsa() == Isa::amx && m > kFewRows) return amxIntegerLoops;
+#endif
   static const IntegerLoops& loops = QUANTLAB_LOOPS(IntegerLoops);
   return loops;
 }
@@ -34,6 +37,12 @@ struct Product {
   const Weight& weight;
   const IntegerLoops& loops;
   Digits x;
+
+  bool isTiled() const { return loops.layout == DigitLayout::tiles; }
+  // Digits of the rows from `first`.
+  const std::int8_t* digits(std::size_t first) const {
+    return x.values + (isTiled() ? first * digitCount(weight) / kDigitTileRows : first) * x.stride;
+  }
 };
 
 // Nibbles are half a byte a column.
@@ -46,8 +55,9 @@ void addGroups(const Product& product, const Part& part, Scratch& memory) {
   const std::size_t at = part.panel * groups;
   GroupBlock block{
       {weight.codes.as<std::uint8_t>() + part.panel * panelBytes, panelBytes, part.panels, lines},
-      {x.values + part.first * x.stride, x.stride, part.rows},
-      std::max<std::size_t>(1, kBlockLines / lines),
+      {product.digits(part.first), x.stride, part.rows},
+      // Tiles decode a group once for all rows.
+      product.isTiled() ? groups : std::max<std::size_t>(1, kBlockLines / lines),
       groups,
       weight.scales.as<std::uint16_t>() + at * kPanelRows,
       weight.zeros.as<std::uint8_t>() + at * kPanelRows / 2,
@@ -78,7 +88,8 @@ void addSections(const Product& product, const Part& part, Scratch& memory) {
   const std::size_t sections = sectionsOf(weight);
   const std::size_t panelBytes = 2 * weight.pairs * kPanelRows;
   const std::uint8_t* codes = weight.codes.as<std::uint8_t>() + part.panel * panelBytes;
-  const std::int8_t* digits = x.values + part.first * x.stride;
+  const std::int8_t* digits = product.digits(part.first);
+  const std::size_t lineDigits = product.isTiled() ? kDigitTileRows * kStepColumns : kStepColumns;
   constexpr std::size_t kSectionLines = kLongestSection / kStepColumns;
   const std::size_t total = panelBytes / kByteLine;
   const std::size_t longest = part.rows <= kFewRows ? kSectionLines : kBlockLines;
@@ -90,7 +101,7 @@ void addSections(const Product& product, const Part& part, Scratch& memory) {
     for (std::size_t line = section * kSectionLines; line < end; line += longest)
       product.loops.addBytes(
           {codes + line * kByteLine, panelBytes, part.panels, std::min(longest, end - line)},
-          {digits + line * kStepColumns, x.stride, part.rows}, memory.whole);
+          {digits + line * lineDigits, x.stride, part.rows}, memory.whole);
     addWhole(memory.whole, part.rows * kQuadRows, memory.sums);
   }
 }
@@ -99,10 +110,12 @@ void addSections(const Product& product, const Part& part, Scratch& memory) {
 
 void integerLinear(const Weight& weight, const bf16* x, std::size_t m, const LinearOutput& out) {
   const Format& format = *weight.format;
-  const Product product{weight, integerLoops(), digitsOf(weight, x, m, DigitLayout::rows)};
+  const IntegerLoops& loops = integerLoops(m);
+  const Product product{weight, loops, digitsOf(weight, x, m, loops.layout)};
   const float* rowScales = format.rowScales == nullptr ? nullptr : format.rowScales(weight);
   parallelFor(partsOf(weight, m), 1, [&](std::size_t begin, std::size_t end) {
     Scratch& memory = scratch();
+    if (loops.enter != nullptr) loops.enter();
     for (std::size_t index = begin; index < end; index++) {
       const Part part = partAt(weight, m, index);
       std::memset(memory.sums, 0, part.rows * kQuadRows * sizeof(float));
@@ -112,6 +125,7 @@ void integerLinear(const Weight& weight, const bf16* x, std::size_t m, const Lin
         addSections(product, part, memory);
       finishPart(weight, part, product.x.scales, rowScales, out, memory.sums);
     }
+    if (loops.leave != nullptr) loops.leave();
   });
 }
 

@@ -197,7 +197,7 @@ QUANTLAB_AVX2 void addBytes(const ByteLines& lines, const DigitBlock& x, std::in
 
 }  // namespace
 
-const IntegerLoops avx2IntegerLoops{addNibbles, addBytes, 0};
+const IntegerLoops avx2IntegerLoops{addNibbles, addBytes, 0, DigitLayout::rows, nullptr, nullptr};
 
 }  // namespace quantlab
 #endif

@@ -191,7 +191,7 @@ QUANTLAB_AVX512 void addBytes(const ByteLines& lines, const DigitBlock& x, std::
 
 }  // namespace
 
-const IntegerLoops avx512IntegerLoops{addNibbles, addBytes, 128};
+const IntegerLoops avx512IntegerLoops{addNibbles, addBytes, 128, DigitLayout::rows, nullptr, nullptr};
 
 }  // namespace quantlab
 #endif

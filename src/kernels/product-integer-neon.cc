@@ -158,7 +158,7 @@ void addBytes(const ByteLines& lines, const DigitBlock& x, std::int32_t* sums) {
 
 }  // namespace
 
-const IntegerLoops neonIntegerLoops{addNibbles, addBytes, 0};
+const IntegerLoops neonIntegerLoops{addNibbles, addBytes, 0, DigitLayout::rows, nullptr, nullptr};
 
 }  // namespace quantlab
 #endif

@@ -63,6 +63,6 @@ void addBytes(const ByteLines& lines, const DigitBlock& x, std::int32_t* sums) {
 
 }  // namespace
 
-const IntegerLoops portableIntegerLoops{addNibbles, addBytes, 0};
+const IntegerLoops portableIntegerLoops{addNibbles, addBytes, 0, DigitLayout::rows, nullptr, nullptr};
 
 }  // namespace quantlab

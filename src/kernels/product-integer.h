@@ -23,8 +23,9 @@ struct ByteLines {
   std::size_t count;          // 64 bytes each; where there are groups, in each
 };
 
+// In the loops' layout; rows are those of x, and of tiles the first one begins a tile.
 struct DigitBlock {
-  const std::int8_t* first;  // DigitLayout::rows
+  const std::int8_t* first;
   std::size_t stride;
   std::size_t rows;
 };
@@ -50,12 +51,17 @@ struct IntegerLoops {
   // sums[row * kQuadRows + 16 * j + o] += sum of (bytes - 128 + byteZero) times digits, modulo 2^32.
   void (*addBytes)(const ByteLines& lines, const DigitBlock& x, std::int32_t* sums);
   std::int32_t byteZero;
+  DigitLayout layout;
+  // Around all calls of a task, on its thread; null where there is nothing to set up.
+  void (*enter)();
+  void (*leave)();
 };
 
 extern const IntegerLoops portableIntegerLoops;
 #if defined(__x86_64__)
 extern const IntegerLoops avx2IntegerLoops;
 extern const IntegerLoops avx512IntegerLoops;
+extern const IntegerLoops amxIntegerLoops;
 #elif defined(__aarch64__)
 extern const IntegerLoops neonIntegerLoops;
 #endif
