@@ -146,6 +146,9 @@ void multiply(const Product& product, const Part& part) {
       !product.scalesBothInGroups()) {
     product.format.few(product.weight, part.panel, part.panels, x, product.stride, part.rows,
                        memory.sums);
+  } else if (part.rows <= kTileRows && part.panels == kQuadPanels &&
+             product.weight.groupSize == 0 && product.loops.stream != nullptr) {
+    product.loops.stream(product.weight, product.format, part.panel, x, memory.sums);
   } else {
     clearSums(part, memory.sums);
     ProductBlock block{x, product.stride, part.rows, nullptr, 0, part.panels, 0, nullptr, {}};

@@ -198,6 +198,48 @@ void run(const ProductBlock& block, const float* scales, float* sums) {
   }
 }
 
+constexpr std::size_t kSectionPairs = 2 * kStepPairs;
+
+// Lines of a section of four panels, twice: one is decoded while the other multiplies.
+struct Section {
+  alignas(64) bf16 decoded[kQuadPanels][kSectionPairs * kLineElements];
+  const bf16* lines[kQuadPanels];
+};
+
+// Lines of pairs [begin, begin + kSectionPairs) of each panel; beyond the last pair zeros up to a tile.
+void readSection(const Weight& weight, const FormatLoops& format, std::size_t panel, std::size_t begin,
+                 Section& section) {
+  const std::size_t pairs = std::min(kSectionPairs, weight.pairs - begin);
+  for (std::size_t j = 0; j < kQuadPanels; j++) {
+    bf16* decoded = section.decoded[j];
+    section.lines[j] = format.lines(weight, panel + j, begin, pairs, decoded);
+    if (pairs % kStepPairs == 0) continue;
+    if (section.lines[j] != decoded) std::memcpy(decoded, section.lines[j], pairs * kLineBytes);
+    std::memset(decoded + pairs * kLineElements, 0, (kSectionPairs - pairs) * kLineBytes);
+    section.lines[j] = decoded;
+  }
+}
+
+// The sums stay in tiles over all columns.
+void stream(const Weight& weight, const FormatLoops& format, std::size_t panel, const bf16* x,
+            float* sums) {
+  thread_local Section sections[2];
+  const bf16* lines[kQuadPanels];
+  readSection(weight, format, panel, 0, sections[0]);
+  overSums<kQuadPanels>(ZeroSums{});
+  for (std::size_t begin = 0, turn = 0; begin < weight.pairs; begin += kSectionPairs, turn++) {
+    const std::size_t pairs = std::min(kSectionPairs, weight.pairs - begin);
+    std::copy_n(sections[turn % 2].lines, kQuadPanels, lines);
+    for (std::size_t done = 0; done < pairs; done += kStepPairs, x += kTileRows * kTileColumns) {
+      step<kQuadPanels>(x, lines);
+      for (auto& line : lines) line += kStepPairs * kLineElements;
+    }
+    if (begin + kSectionPairs < weight.pairs)
+      readSection(weight, format, panel, begin + kSectionPairs, sections[(turn + 1) % 2]);
+  }
+  overSums<kQuadPanels>(StoreSums{sums});
+}
+
 void accumulate(const ProductBlock& block, float* sums) { run(block, nullptr, sums); }
 
 void accumulateScaled(const ProductBlock& block, const float* scales, float* sums) {
@@ -206,7 +248,7 @@ void accumulateScaled(const ProductBlock& block, const float* scales, float* sum
 
 }  // namespace
 
-const ProductLoops amxProductLoops{accumulate, accumulateScaled,    RowLayout::tiles,
+const ProductLoops amxProductLoops{accumulate, accumulateScaled,    stream,           RowLayout::tiles,
                                    0,          amx::configureTiles, amx::releaseTiles};
 
 }  // namespace quantlab

@@ -107,7 +107,7 @@ QUANTLAB_AVX2 void accumulateScaled(const ProductBlock& block, const float* scal
 
 }  // namespace
 
-const ProductLoops avx2ProductLoops{accumulate, accumulateScaled, RowLayout::rows,
+const ProductLoops avx2ProductLoops{accumulate, accumulateScaled, nullptr, RowLayout::rows,
                                     kFewRows,   nullptr,          nullptr};
 
 }  // namespace quantlab

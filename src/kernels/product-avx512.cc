@@ -109,7 +109,7 @@ QUANTLAB_AVX512 void accumulateScaled(const ProductBlock& block, const float* sc
 
 }  // namespace
 
-const ProductLoops avx512ProductLoops{accumulate, accumulateScaled, RowLayout::rows,
+const ProductLoops avx512ProductLoops{accumulate, accumulateScaled, nullptr, RowLayout::rows,
                                       kFewRows,   nullptr,          nullptr};
 
 }  // namespace quantlab

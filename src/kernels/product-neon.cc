@@ -113,7 +113,7 @@ void accumulateScaled(const ProductBlock& block, const float* scales, float* sum
 
 }  // namespace
 
-const ProductLoops neonProductLoops{accumulate, accumulateScaled, RowLayout::rows,
+const ProductLoops neonProductLoops{accumulate, accumulateScaled, nullptr, RowLayout::rows,
                                     kFewRows,   nullptr,          nullptr};
 
 }  // namespace quantlab

@@ -38,7 +38,7 @@ void accumulateScaled(const ProductBlock& block, const float* scales, float* sum
 
 }  // namespace
 
-const ProductLoops portableProductLoops{accumulate, accumulateScaled, RowLayout::rows,
+const ProductLoops portableProductLoops{accumulate, accumulateScaled, nullptr, RowLayout::rows,
                                         kFewRows,   nullptr,          nullptr};
 
 }  // namespace quantlab
