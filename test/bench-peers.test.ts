@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { behindLines } from "../bench/peers/behind.mjs";
 import { ceilingOf, cells, weightBytes } from "../bench/peers/cells.mjs";
 import { goalLines, renderBytes } from "../bench/peers/goals.mjs";
 import { expectedMs, runLanes } from "../bench/peers/lanes.mjs";
@@ -240,4 +241,29 @@ test("a visit is pinned to the cores of its lane", async () => {
   const [core] = coresIn((await runVisit(program, 60_000)).stdout.trim());
   if (core === undefined) throw new Error("no core");
   expect((await runVisit(program, 60_000, [core])).stdout).toBe(`${core}\n`);
+});
+
+test("where we are behind is listed with the part that bytes have in it", () => {
+  const ours = { family: "4 bit", format: "awq, head BF16", bits: { linear: 4, head: 16 } };
+  const theirs = { family: "4 bit", peer: "llama.cpp", bits: { linear: 4, head: 4 } };
+  const records = [
+    record({ ...ours, value: 30 }),
+    record({ ...theirs, format: "Q4_0", value: 40 }),
+    record({ ...theirs, format: "Q4_1", value: 20 }),
+    record({ ...ours, cell: "resident", value: 2 }),
+    record({ ...theirs, format: "Q4_0", cell: "resident", value: 1 }),
+  ];
+  const rows = summarize(records, model);
+  const lines = behindLines((name) => rows.filter(({ cell }) => cell === name), model);
+  expect(lines.map(({ ratio }) => ratio)).toEqual([0.5, 0.75]);
+  // 0.6 GB over 0.9 GB, and a little of the cache on both sides.
+  expect(lines[0]?.bytes).toBeUndefined();
+  expect(lines[1]?.bytes).toBeCloseTo(0.667, 2);
+  expect(renderTables(records, model)).toContain(
+    "| decode 1 | awq, head BF16 | llama.cpp Q4_0 | 0.75x | 0.67x | 90 % | 80 % |",
+  );
+  expect(renderTables(records.slice(0, 1), model)).not.toContain("behind");
+  expect(renderTables([record({}), record({ ...theirs, family: "16 bit" })], model)).toContain(
+    "Nowhere in this run.",
+  );
 });

@@ -1,6 +1,8 @@
 // quantlab beside other CPU engines: same shapes, same lengths, in turn, one table. See README.md here.
 // Usage: node bench/peers/run.mjs --model dummy:llama-3.2-1b --models DIR [--llama-bench FILE]
 //          [--openvino VENV] [--vllm VENV] [--ort VENV] [--repeats 5] [--minutes 3] [--write docs/peers.md]
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { weightBytes } from "./cells.mjs";
@@ -47,6 +49,7 @@ const model = modelOf(flags.model);
 const threads = Number(flags.threads);
 const lanes = lanesOf(flags.lanes);
 const file = flags.records ?? join("runs", "peers", `${model.shape}.jsonl`);
+const revision = revisionOf(join(import.meta.dirname, "../.."));
 const log = (text) => process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
 
 function contendersOf() {
@@ -95,7 +98,7 @@ async function measure(visit, ceilings, lane) {
     if (results.length === 0) throw new Error("it printed no result");
     if (visit.group === "single") results.push({ cell: "resident", value: residentBytes / 1e9 });
     const seconds = (Date.now() - Date.parse(at)) / 1e3;
-    const conditions = { ...ceilings, threads, othersShare, loadAverage, at, seconds };
+    const conditions = { ...ceilings, threads, revision, othersShare, loadAverage, at, seconds };
     if (lane !== undefined) Object.assign(conditions, { lane, lanes: lanes.length });
     return results.map((result) => ({
       ...{ kind: "cell", ...key, ...result, bits: contender.bits, ...conditions },
@@ -103,6 +106,16 @@ async function measure(visit, ceilings, lane) {
   } catch (error) {
     return [{ kind: "failure", ...key, reason: String(error.message ?? error), at }];
   }
+}
+
+/** Of this checkout, or what was written down where the packed files came from. */
+function revisionOf(root) {
+  const written = join(root, "REVISION");
+  if (existsSync(written)) return readFileSync(written, "utf8").split("\n")[0];
+  return execFileSync("git", ["rev-parse", "--short", "HEAD"], {
+    cwd: root,
+    encoding: "utf8",
+  }).trim();
 }
 
 /** "0,1:2,3-4" to the cores of each lane; without --lanes one that has all cores of this process. */

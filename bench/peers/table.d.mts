@@ -1,6 +1,7 @@
 import type { Parameters } from "./cells.mjs";
 
 export interface Row {
+  readonly cell: string;
   readonly setting: string;
   readonly n: number;
   readonly median: number;

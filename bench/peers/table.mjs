@@ -1,5 +1,6 @@
 // Records to tables: for each cell and contender n, median, spread, share of the ceiling, against ours.
 import { ceilingOf, cells } from "./cells.mjs";
+import { likeRow, renderBehind } from "./behind.mjs";
 import { renderGoals } from "./goals.mjs";
 import { families } from "./plan.mjs";
 import { headClass, median, ratioOf, rising } from "./ratios.mjs";
@@ -77,7 +78,14 @@ export function renderTables(records, model) {
     const ofCell = rows.filter(({ cell }) => cell === name);
     return ofCell.length === 0 ? [] : [tableOfCell(name, unit, ofCell)];
   });
-  const parts = goals === undefined ? tables : [goals, ...tables];
+  const bestOfCell = (name) =>
+    bestAndPlain(rows.filter(({ cell }) => cell === name)).map(({ best }) => best);
+  const peers = rows.some(({ peer }) => peer !== "quantlab");
+  const parts = [
+    ...(goals === undefined ? [] : [goals]),
+    ...(peers ? [renderBehind(bestOfCell, model)] : []),
+    ...tables,
+  ];
   const failures = new Map(
     records
       .filter(({ kind }) => kind === "failure")
@@ -104,15 +112,15 @@ export function renderTables(records, model) {
 function tableOfCell(name, unit, rows) {
   const lines = families.flatMap((family) => {
     const entries = bestAndPlain(rows.filter((row) => row.family === family));
-    const ours = entries.flatMap(({ best }) => (best.peer === "quantlab" ? [best] : []));
-    return entries.map(({ best, plain }) => lineOf(best, plain, ours));
+    const best = entries.map((entry) => entry.best);
+    return entries.map((entry) => lineOf(entry.best, entry.plain, best));
   });
   const head =
     "| | format | best setting | n | median | ± % | of the ceiling | plain | quantlab better, same head | as it comes |";
   return `**${name}**, ${unit}\n\n${head}\n|${"---|".repeat(10)}\n${lines.join("\n")}`;
 }
 
-function lineOf(best, plain, ours) {
+function lineOf(best, plain, rows) {
   const ceiling = best.ofCeiling === undefined ? "" : `${(100 * best.ofCeiling).toFixed(0)} %`;
   const beside = plain === undefined || plain === best ? "" : digits(plain.median);
   return `| ${[
@@ -123,7 +131,7 @@ function lineOf(best, plain, ours) {
       `${best.n}${best.disturbed ? " *" : ""}`,
       digits(best.median),
     ],
-    ...[best.spread.toFixed(1), ceiling, beside, ...oursOver(best, ours)],
+    ...[best.spread.toFixed(1), ceiling, beside, ...oursOver(best, rows)],
   ].join(" | ")} |`;
 }
 
@@ -131,10 +139,12 @@ function lineOf(best, plain, ours) {
  * How many times better we are (faster, sooner, smaller): with a head of as many bits as the peer's, and
  * with our head as it comes, which is the family's first row. Empty for our own rows.
  */
-function oursOver(row, ours) {
+function oursOver(row, rows) {
   if (row.peer === "quantlab") return ["", ""];
-  const alike = ours.find(({ bits }) => headClass(bits) === headClass(row.bits));
-  return [alike, ours[0]].map((mine) =>
+  const like = likeRow(row, rows);
+  const alike = like !== undefined && headClass(like.bits) === headClass(row.bits);
+  const comes = rows.find(({ peer }) => peer === "quantlab");
+  return [alike ? like : undefined, comes].map((mine) =>
     mine === undefined ? "" : `${ratioOf(mine, row).ratio.toFixed(2)}x`,
   );
 }
@@ -162,5 +172,7 @@ export function conditionsOf(records) {
     side === undefined
       ? ""
       : ` ${side.lanes} lanes worked side by side, each on ${side.lane.length} cores of its own.`;
-  return `${cpu}, ${isa}, ${threads} threads.${lanes} Ceilings measured in the run, before each round: read bandwidth ${bandwidth} GB/s, BF16 inner product ${peak} GFLOP/s. Time of these cores taken by others (processes and host) during a visit: ${others}; visits over ${100 * quietShare} % are left out, or marked * where no other is there. Measured ${measured[0].at.slice(0, 10)}.`;
+  const revisions = [...new Set(measured.flatMap((r) => r.revision ?? []))];
+  const version = revisions.length === 0 ? "" : ` quantlab at ${revisions.join(", ")}.`;
+  return `${cpu}, ${isa}, ${threads} threads.${version}${lanes} Ceilings measured in the run, before each round: read bandwidth ${bandwidth} GB/s, BF16 inner product ${peak} GFLOP/s. Time of these cores taken by others (processes and host) during a visit: ${others}; visits over ${100 * quietShare} % are left out, or marked * where no other is there. Measured ${measured[0].at.slice(0, 10)}.`;
 }
