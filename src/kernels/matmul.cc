@@ -97,7 +97,7 @@ void sumGroups(const Product& product, const Part& part, ProductBlock& block, Sc
                            memory.lines + j * block.panelStride);
       product.format.groupScales(weight, part.panel + j, group, memory.scales + j * kPanelRows);
     }
-    block.nextCodes = codesAfter(product, part, group * pairs + block.pairs);
+    block.next = codesAfter(product, part, group * pairs + block.pairs);
     if (product.scalesBothInGroups()) {
       clearSums(part, memory.groupSums);
       product.loops.accumulate(block, memory.groupSums);
@@ -108,14 +108,6 @@ void sumGroups(const Product& product, const Part& part, ProductBlock& block, Sc
     }
     block.x += product.advance(block.pairs);
   }
-}
-
-// In place the next lines of each panel follow these, and the next quad's follow the last panel's.
-const bf16* nextLines(const ProductBlock& block, const Part& part, bool isLast,
-                      const Scratch& memory) {
-  if (block.lines == memory.lines) return nullptr;
-  const std::size_t panel = isLast ? part.panels - 1 : 0;
-  return block.lines + panel * block.panelStride + block.pairs * kLineElements;
 }
 
 void sumLines(const Product& product, const Part& part, ProductBlock& block, Scratch& memory) {
@@ -131,8 +123,7 @@ void sumLines(const Product& product, const Part& part, ProductBlock& block, Scr
       // In place the panels lie a whole panel apart.
       if (j == 1) block.panelStride = static_cast<std::size_t>(lines - block.lines);
     }
-    block.next = nextLines(block, part, begin + block.pairs == total, memory);
-    if (block.next == nullptr) block.nextCodes = codesAfter(product, part, begin + block.pairs);
+    block.next = codesAfter(product, part, begin + block.pairs);
     product.loops.accumulate(block, memory.sums);
     block.x += product.advance(block.pairs);
   }
@@ -151,7 +142,7 @@ void multiply(const Product& product, const Part& part) {
     product.loops.stream(product.weight, product.format, part.panel, x, memory.sums);
   } else {
     clearSums(part, memory.sums);
-    ProductBlock block{x, product.stride, part.rows, nullptr, 0, part.panels, 0, nullptr, {}};
+    ProductBlock block{x, product.stride, part.rows, nullptr, 0, part.panels, 0, {}};
     if (product.weight.groupSize != 0)
       sumGroups(product, part, block, memory);
     else

@@ -39,17 +39,17 @@ struct Steps {
   bool hasTail;
 };
 
-// The lines that are read after those of a pass, fetched while the pass multiplies.
+// What is read after the lines of a pass, fetched while the pass multiplies.
 template <std::size_t Panels>
 struct Ahead {
-  const bf16* lines = nullptr;  // null: not known, or not in memory yet
-  std::size_t panelStride = 0;
+  const std::uint8_t* codes = nullptr;  // null: nothing
+  std::size_t panelBytes = 0;
   std::size_t linesPerStep = 0;
 
   void step() {
-    if (lines == nullptr) return;
-    for (std::size_t i = 0; i < linesPerStep; i++, lines += kLineElements)
-      for (std::size_t j = 0; j < Panels; j++) __builtin_prefetch(lines + j * panelStride);
+    if (codes == nullptr) return;
+    for (std::size_t i = 0; i < linesPerStep; i++, codes += kLineBytes)
+      for (std::size_t j = 0; j < Panels; j++) __builtin_prefetch(codes + j * panelBytes);
   }
 };
 
@@ -178,12 +178,21 @@ void run(const ProductBlock& block, const float* scales, float* sums) {
     Ahead<kQuadPanels> nothing;
     return tile<kQuadPanels>(block.x, panels, steps, block.rows, scales, nothing, sums);
   }
-  const std::size_t passes = (block.rows + kTileRows - 1) / kTileRows * std::max<std::size_t>(1, steps.whole);
+  const std::size_t passes =
+      (block.rows + kTileRows - 1) / kTileRows * std::max<std::size_t>(1, steps.whole);
+  const NextCodes& next = block.next;
+  const bool isInPlace = next.pairsPerLine == 1;
   for (std::size_t j = 0; j < block.panels; j += 2) {
     Ahead<2> ahead;
-    if (block.next != nullptr)
-      ahead = {j + 2 < block.panels ? block.lines + (j + 2) * block.panelStride : block.next,
-               block.panelStride, (block.pairs + passes - 1) / passes};
+    if (next.codes != nullptr) {
+      const std::size_t lines = block.pairs / next.pairsPerLine;
+      ahead = {next.codes + j * next.panelBytes, next.panelBytes, (lines + passes - 1) / passes};
+    }
+    // Lines in place of the two panels that come next, be they of this block or of the next.
+    if (isInPlace)
+      ahead.codes = j + 2 < block.panels
+                        ? reinterpret_cast<const std::uint8_t*>(block.lines + (j + 2) * block.panelStride)
+                        : next.codes;
     for (std::size_t row = 0; row < block.rows; row += kTileRows) {
       const bf16* x = block.x + row / kTileRows * block.stride;
       const std::size_t rows = std::min(kTileRows, block.rows - row);

@@ -72,7 +72,8 @@ QUANTLAB_AVX512 void rowTiles(const ProductBlock& block, std::size_t panel, cons
   const float* scale = Scaled ? scales + 16 * panel : nullptr;
   const bf16* x = block.x;
   float* target = sums + 16 * panel;
-  NextCodes next = block.nextCodes;  // the first rows alone fetch
+  // The first rows alone fetch, and not lines in place: the processor follows those by itself.
+  NextCodes next = block.next.pairsPerLine > 1 ? block.next : NextCodes{};
   if (next.codes != nullptr) next.codes += panel * next.panelBytes;
   auto call = [&](auto loop, std::size_t rows) {
     loop(x, block.stride, lines, block.panelStride, block.pairs, next, scale, target);

@@ -12,12 +12,12 @@ enum class RowLayout { rows, tiles };
 constexpr std::size_t kTileRows = 16;
 constexpr std::size_t kTileColumns = 32;
 
-// Codes that are decoded after a block, for its loops to fetch into L1 meanwhile: each panel's begin at
+// What a weight holds for the block that follows, for the loops to fetch meanwhile: each panel's begins at
 // codes + j * panelBytes. Null: none.
 struct NextCodes {
   const std::uint8_t* codes = nullptr;
   std::size_t panelBytes = 0;
-  std::size_t pairsPerLine = 0;  // pairs whose codes fill a cache line
+  std::size_t pairsPerLine = 0;  // pairs whose codes fill a cache line; 1: the codes are the lines
 };
 
 // Lines of panel j begin at lines + j * panelStride (elements); row r of x at x + r * stride, or tile
@@ -31,10 +31,7 @@ struct ProductBlock {
   std::size_t panelStride;
   std::size_t panels;
   std::size_t pairs;
-  // Lines in memory that the next block begins with, panelStride apart; null when they are not known, or
-  // have to be decoded first.
-  const bf16* next;
-  NextCodes nextCodes;
+  NextCodes next;
 };
 
 // Pairs of a block of lines: four panels in L1 (32 KiB) for vectors; for tiles the two panels that one
