@@ -17,9 +17,16 @@ export interface DenseMatrix {
 // and the garbage collector takes it once loading is over.
 let scratch: WeakRef<ArrayBuffer> | undefined;
 
+/** How much larger than needed it may be: matrices of a block differ less, an embedding table is given back. */
+const mostSlack = 16;
+
 function scratchOf(bytes: number): ArrayBuffer {
   const current = scratch?.deref();
-  if (current !== undefined && current.byteLength >= bytes) return current;
+  if (current !== undefined) {
+    const { byteLength } = current;
+    if (byteLength >= bytes && byteLength <= mostSlack * bytes) return current;
+    kernels.detach(current);
+  }
   const fresh = new ArrayBuffer(bytes);
   scratch = new WeakRef(fresh);
   return fresh;

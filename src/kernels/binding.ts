@@ -98,6 +98,8 @@ export interface Kernels {
   readBuffer(buffer: BufferHandle, offset: number, count: number): BufferData;
   /** Frees now instead of at the next garbage collection; any later use throws. */
   freeBuffer(buffer: BufferHandle): void;
+  /** Frees an ArrayBuffer's memory now instead of at the next garbage collection; it is empty from then on. */
+  detach(buffer: ArrayBuffer): void;
   /** FP32 to BF16, round to nearest even, NaN kept: elementwise over equal lengths. */
   convertToBf16(source: Float32Array, target: Uint16Array): void;
   /**

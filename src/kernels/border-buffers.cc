@@ -104,6 +104,13 @@ void fill(const Napi::CallbackInfo& info) {
              static_cast<std::uint64_t>(first), std);
 }
 
+// Frees an ArrayBuffer's memory now, whenever its garbage is collected.
+void detachCall(const Napi::CallbackInfo& info) {
+  if (!info[0].IsArrayBuffer())
+    throw Napi::TypeError::New(info.Env(), "argument 0 is not an ArrayBuffer");
+  info[0].As<Napi::ArrayBuffer>().Detach();
+}
+
 }  // namespace
 
 void exportBuffers(Napi::Env env, Napi::Object exports) {
@@ -112,6 +119,7 @@ void exportBuffers(Napi::Env env, Napi::Object exports) {
   exports.Set("readBuffer", Napi::Function::New(env, readBuffer, "readBuffer"));
   exports.Set("freeBuffer", Napi::Function::New(env, freeBuffer, "freeBuffer"));
   exports.Set("convertToBf16", Napi::Function::New(env, convert, "convertToBf16"));
+  exports.Set("detach", Napi::Function::New(env, detachCall, "detach"));
   exports.Set("fillNormal", Napi::Function::New(env, fill, "fillNormal"));
 }
 

@@ -39,6 +39,13 @@ describe.each(loadEveryIsa())("$isa", ({ kernels }) => {
     expect(() => embedded([-1])).toThrow(RangeError);
   });
 
+  test("a detached buffer is empty, and only an ArrayBuffer is one", () => {
+    const values = new Uint16Array(1 << 20);
+    kernels.detach(values.buffer);
+    expect(values.length).toBe(0);
+    expect(() => kernels.detach(new Uint8Array(1) as unknown as ArrayBuffer)).toThrow(TypeError);
+  });
+
   test("linear refuses small buffers, freed weights and unknown formats", () => {
     const handle = kernels.packWeight("bf16", rows, columns, { weight }, {});
     const x = kernels.createBuffer("bf16", 2 * columns);

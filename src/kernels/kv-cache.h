@@ -1,5 +1,6 @@
 // Paged keys and values of all layers, in the layouts that attention reads without shuffling.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -23,6 +24,9 @@ struct KvCache {
   static constexpr std::size_t kGroupKeys = 16;
   static constexpr std::size_t kLineBytes = 64;
   static constexpr std::size_t kLinePairs = kGroupKeys / 2;  // value lines of 16 columns
+  // Blocks that lie together, layer by layer. Long enough that a layer's keys are read in long pieces, and short
+  // enough that a few sequences touch little memory, though it comes in huge pages.
+  static constexpr std::size_t kSlabBlocks = 32;
 
   std::uint64_t id;  // unique in the process, never 0
   std::size_t layers;
@@ -33,8 +37,8 @@ struct KvCache {
   KvDtype dtype;
   std::vector<float> keyScales;    // [layers], 1 in a BF16 cache
   std::vector<float> valueScales;  // [layers]
-  Block keys;                      // [layers][blocks][kvHeads] chunks of keyChunk() bytes
-  Block values;                    // [layers][blocks][kvHeads] chunks of valueChunk() bytes
+  Block keys;    // [slabs][layers][kSlabBlocks][kvHeads] chunks of keyChunk() bytes; the last slab may be shorter
+  Block values;  // the same of valueChunk() bytes
 
   std::size_t groupsPerBlock() const { return (blockSize + kGroupKeys - 1) / kGroupKeys; }
   std::size_t valueColumns() const { return (headDim + 15) / 16 * 16; }
@@ -50,15 +54,21 @@ struct KvCache {
   std::size_t keyChunk() const { return groupsPerBlock() * keyGroup(); }
   std::size_t valueChunk() const { return groupsPerBlock() * valueGroup(); }
 
+  // Chunks before those of one layer of a block.
+  std::size_t chunkOf(std::size_t layer, std::size_t block) const {
+    const std::size_t first = block / kSlabBlocks * kSlabBlocks;
+    const std::size_t width = std::min(kSlabBlocks, blocks - first);
+    return (first * layers + layer * width + block - first) * kvHeads;
+  }
   // The group of one block that holds the key at `offset` within it.
   std::uint8_t* keysOf(std::size_t layer, std::size_t block, std::size_t head,
                        std::size_t offset) const {
-    return keys.as<std::uint8_t>() + ((layer * blocks + block) * kvHeads + head) * keyChunk() +
+    return keys.as<std::uint8_t>() + (chunkOf(layer, block) + head) * keyChunk() +
            offset / kGroupKeys * keyGroup();
   }
   std::uint8_t* valuesOf(std::size_t layer, std::size_t block, std::size_t head,
                          std::size_t offset) const {
-    return values.as<std::uint8_t>() + ((layer * blocks + block) * kvHeads + head) * valueChunk() +
+    return values.as<std::uint8_t>() + (chunkOf(layer, block) + head) * valueChunk() +
            offset / kGroupKeys * valueGroup();
   }
 };

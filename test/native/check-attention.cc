@@ -22,20 +22,24 @@ struct Shape {
 
 constexpr float kKeyScale = 0.01f;
 constexpr float kValueScale = 0.02f;
+// The layer under test lies between two others.
+constexpr std::size_t kLayers = 3;
+constexpr std::size_t kLayer = 1;
 
 KvCache cacheOf(const Shape& shape, std::size_t blocks) {
   KvCache cache{};
   cache.id = 1;
-  cache.layers = 1;
+  cache.layers = kLayers;
   cache.blocks = blocks;
   cache.blockSize = shape.blockSize;
   cache.kvHeads = shape.kvHeads;
   cache.headDim = shape.headDim;
   cache.dtype = shape.dtype;
-  cache.keyScales = {shape.dtype == KvDtype::bf16 ? 1.0f : kKeyScale};
-  cache.valueScales = {shape.dtype == KvDtype::bf16 ? 1.0f : kValueScale};
-  cache.keys = Block(blocks * shape.kvHeads * cache.keyChunk(), MemoryKind::kvCache);
-  cache.values = Block(blocks * shape.kvHeads * cache.valueChunk(), MemoryKind::kvCache);
+  cache.keyScales.assign(kLayers, shape.dtype == KvDtype::bf16 ? 1.0f : kKeyScale);
+  cache.valueScales.assign(kLayers, shape.dtype == KvDtype::bf16 ? 1.0f : kValueScale);
+  const std::size_t chunks = kLayers * blocks * shape.kvHeads;
+  cache.keys = Block(chunks * cache.keyChunk(), MemoryKind::kvCache);
+  cache.values = Block(chunks * cache.valueChunk(), MemoryKind::kvCache);
   // What nobody wrote is NaN in both kinds.
   std::memset(cache.keys.as<void>(), 0xff, cache.keys.bytes());
   std::memset(cache.values.as<void>(), 0xff, cache.values.bytes());
@@ -124,10 +128,14 @@ double worstError(const Shape& shape, std::size_t context, std::size_t rows) {
   // Zero frequencies: nothing turns, and the cache holds what is given.
   fillRopeTable(table, std::vector<float>(table.half).data());
   std::vector<bf16> all = qkv;
-  ropeAndCache(all.data(), batchOf(shape, 0, context), table, cache, 0, shape.heads, {});
+  const Batch whole = batchOf(shape, 0, context);
+  ropeAndCache(all.data(), whole, table, cache, kLayer, shape.heads, {});
+  std::vector<bf16> others(qkv.size());
+  for (std::size_t layer = 0; layer < kLayers; layer++)
+    if (layer != kLayer) ropeAndCache(others.data(), whole, table, cache, layer, shape.heads, {});
   const std::size_t first = context - rows;
   std::vector<bf16> out(rows * shape.heads * shape.headDim);
-  attention(all.data() + first * columns, batchOf(shape, first, context), cache, 0, shape.heads,
+  attention(all.data() + first * columns, batchOf(shape, first, context), cache, kLayer, shape.heads,
             out.data());
   double worst = 0;
   for (std::size_t row = 0; row < rows; row++)
