@@ -8,6 +8,7 @@ import { goalLines, renderBytes } from "../bench/peers/goals.mjs";
 import { expectedMs, runLanes } from "../bench/peers/lanes.mjs";
 import { parseBatched, parseBench, parseLong } from "../bench/peers/llama.mjs";
 import { bitsOf, modelOf } from "../bench/peers/model.mjs";
+import { parseReports } from "../bench/peers/ours.mjs";
 import { withPart } from "../bench/peers/page.mjs";
 import { planRounds } from "../bench/peers/plan.mjs";
 import { appendRecords, readRecords, remaining } from "../bench/peers/records.mjs";
@@ -266,4 +267,23 @@ test("where we are behind is listed with the part that bytes have in it", () => 
   expect(renderTables([record({}), record({ ...theirs, family: "16 bit" })], model)).toContain(
     "Nowhere in this run.",
   );
+});
+
+test("a contender that refuses one cell keeps the others, and is asked again for them", () => {
+  const peer = { peer: "x", format: "f", setting: "plain", group: "batch" };
+  const refusal = { kind: "failure", ...peer, repeat: 1, cell: "decode 64", reason: "at most 32" };
+  const records = [record({ ...peer, cell: "decode 16" }), refusal];
+  expect(
+    remaining(
+      [1, 2].map((repeat) => ({ ...peer, repeat })),
+      records,
+      false,
+    ),
+  ).toEqual([{ ...peer, repeat: 2 }]);
+  expect(renderTables(records, model)).toContain("| x | f | plain | decode 64 | at most 32 |");
+  const both = [...records, record({ ...peer, cell: "decode 64" })];
+  expect(renderTables(both, model)).not.toContain("at most 32");
+  expect(parseReports('{"cell": "decode 64", "reason": "at most 32"}\nnoise')).toEqual([
+    { cell: "decode 64", reason: "at most 32" },
+  ]);
 });

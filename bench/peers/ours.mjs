@@ -56,12 +56,11 @@ export function ourContenders({ model, threads, heads = [] }) {
   });
 }
 
-/** Lines of {"cell", "value"} among whatever else a child prints. */
+/** Lines of {"cell", "value"} or {"cell", "reason"} among whatever else a child prints. */
 export function parseReports(stdout) {
   return stdout.split("\n").flatMap((line) => {
     if (!line.startsWith('{"cell"')) return [];
-    const { cell, value } = JSON.parse(line);
-    return [{ cell, value }];
+    return [JSON.parse(line)];
   });
 }
 

@@ -28,12 +28,13 @@ export const visitKey = ({ peer, format, setting, group, repeat }) =>
 /**
  * Visits still to be made: of those planned, the ones without results, less those of a contender that
  * failed at this group before (with `retry` it gets another chance; what lacked a file always does).
+ * One that refused a single cell has measured the others, and goes on.
  */
 export function remaining(plan, records, retry) {
   const done = new Set(records.filter(({ kind }) => kind === "cell").map(visitKey));
   const failed = new Set(
     records
-      .filter(({ kind, missing }) => kind === "failure" && !missing)
+      .filter(({ kind, missing, cell }) => kind === "failure" && !missing && cell === undefined)
       .map((r) => visitKey({ ...r, repeat: "" })),
   );
   return plan.filter(

@@ -96,13 +96,17 @@ async function measure(visit, ceilings, lane) {
     );
     const results = parse(stdout);
     if (results.length === 0) throw new Error("it printed no result");
+    // A refusal of everything is one of the visit.
+    if (results.every(({ reason }) => reason !== undefined)) throw new Error(results[0].reason);
     if (visit.group === "single") results.push({ cell: "resident", value: residentBytes / 1e9 });
     const seconds = (Date.now() - Date.parse(at)) / 1e3;
     const conditions = { ...ceilings, threads, revision, othersShare, loadAverage, at, seconds };
     if (lane !== undefined) Object.assign(conditions, { lane, lanes: lanes.length });
-    return results.map((result) => ({
-      ...{ kind: "cell", ...key, ...result, bits: contender.bits, ...conditions },
-    }));
+    return results.map((result) =>
+      result.reason === undefined
+        ? { kind: "cell", ...key, ...result, bits: contender.bits, ...conditions }
+        : { kind: "failure", ...key, ...result, at },
+    );
   } catch (error) {
     return [{ kind: "failure", ...key, reason: String(error.message ?? error), at }];
   }

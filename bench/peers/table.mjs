@@ -86,20 +86,9 @@ export function renderTables(records, model) {
     ...(peers ? [renderBehind(bestOfCell, model)] : []),
     ...tables,
   ];
-  const failures = new Map(
-    records
-      .filter(({ kind }) => kind === "failure")
-      .map((r) => [`${r.peer}|${r.format}|${r.setting}|${r.group}`, r]),
-  );
-  const measured = new Set(
-    records
-      .filter(({ kind }) => kind === "cell")
-      .map((r) => `${r.peer}|${r.format}|${r.setting}|${r.group}`),
-  );
-  const failed = [...failures].flatMap(([key, failure]) => (measured.has(key) ? [] : [failure]));
-  const lines = failed.map(
-    ({ peer, format, setting, group, reason }) =>
-      `| ${peer} | ${format} | ${setting} | ${group} | ${reason.replaceAll("|", "\\|")} |`,
+  const lines = failuresOf(records).map(
+    ({ peer, format, setting, group, cell, reason }) =>
+      `| ${peer} | ${format} | ${setting} | ${cell ?? group} | ${reason.replaceAll("|", "\\|")} |`,
   );
   if (lines.length > 0) {
     parts.push(
@@ -107,6 +96,18 @@ export function renderTables(records, model) {
     );
   }
   return parts.join("\n\n");
+}
+
+/** What no visit measured: whole groups of a contender, or single cells that it refused. */
+function failuresOf(records) {
+  const key = ({ peer, format, setting, group }, cell) =>
+    [peer, format, setting, group, cell].join("|");
+  const measured = new Set(
+    records.flatMap((r) => (r.kind === "cell" ? [key(r), key(r, r.cell)] : [])),
+  );
+  const failures = records.filter(({ kind }) => kind === "failure");
+  const byKey = new Map(failures.map((r) => [key(r, r.cell), r]));
+  return [...byKey].flatMap(([name, failure]) => (measured.has(name) ? [] : [failure]));
 }
 
 function tableOfCell(name, unit, rows) {

@@ -1,0 +1,5 @@
+export function parseReports(stdout: string): {
+  readonly cell: string;
+  readonly value?: number;
+  readonly reason?: string;
+}[];
