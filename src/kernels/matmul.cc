@@ -98,14 +98,10 @@ void sumGroups(const Product& product, const Part& part, ProductBlock& block, Sc
       product.format.groupScales(weight, part.panel + j, group, memory.scales + j * kPanelRows);
     }
     block.next = codesAfter(product, part, group * pairs + block.pairs);
-    if (product.scalesBothInGroups()) {
-      clearSums(part, memory.groupSums);
-      product.loops.accumulate(block, memory.groupSums);
-      addScaled(memory.groupSums, part.rows, part.panels * kPanelRows,
-                product.xScales + part.first * groups + group, groups, memory.scales, memory.sums);
-    } else {
-      product.loops.accumulateScaled(block, memory.scales, memory.sums);
-    }
+    clearSums(part, memory.groupSums);
+    product.loops.accumulate(block, memory.groupSums);
+    addScaled(memory.groupSums, part.rows, part.panels * kPanelRows,
+              product.xScales + part.first * groups + group, groups, memory.scales, memory.sums);
     block.x += product.advance(block.pairs);
   }
 }

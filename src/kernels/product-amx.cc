@@ -18,10 +18,9 @@ constexpr std::size_t kXBytes = kTileColumns * sizeof(bf16);
 constexpr std::size_t kLineBytes = kLineElements * sizeof(bf16);
 constexpr std::size_t kSumsStride = kQuadRows * sizeof(float);
 
-// What does not fill a tile, copied with zeros around it, and sums on their way to be scaled.
+// The last lines of each panel where they do not fill a tile, with zeros after them.
 struct Padding {
-  alignas(64) bf16 lines[kQuadPanels * kStepPairs * kLineElements];  // the last lines of each panel
-  alignas(64) float sums[kQuadPanels * kTileRows * kPanelRows];
+  alignas(64) bf16 lines[kQuadPanels * kStepPairs * kLineElements];
 };
 
 Padding& padding() {
@@ -109,34 +108,13 @@ struct StoreSums {
   }
 };
 
-struct StoreApart {
-  float* sums;
-  template <int Tile>
-  void at() const {
-    amx::storeTile<Tile>(sums + Tile * kTileRows * kPanelRows, kLineBytes);
-  }
-};
-
-// sums += scales * tile, for the rows that exist.
-QUANTLAB_AVX512 void addScaled(const float* tile, const float* scales, std::size_t rows,
-                               float* sums) {
-  const __m512 scale = _mm512_loadu_ps(scales);
-  for (std::size_t row = 0; row < rows; row++)
-    _mm512_storeu_ps(sums + row * kQuadRows,
-                     _mm512_fmadd_ps(scale, _mm512_load_ps(tile + row * kPanelRows),
-                                     _mm512_loadu_ps(sums + row * kQuadRows)));
-}
-
 // 16 rows of x against the lines of a block.
 template <std::size_t Panels>
-void tile(const bf16* x, const PanelTile* panels, const Steps& steps, std::size_t rows,
-          const float* scales, Ahead<Panels>& ahead, float* sums) {
+void tile(const bf16* x, const PanelTile* panels, const Steps& steps, Ahead<Panels>& ahead,
+          float* sums) {
   const bf16* lines[Panels];
   for (std::size_t j = 0; j < Panels; j++) lines[j] = panels[j].lines;
-  if (scales != nullptr)
-    overSums<Panels>(ZeroSums{});
-  else
-    overSums<Panels>(LoadSums{sums});
+  overSums<Panels>(LoadSums{sums});
   for (std::size_t i = 0; i < steps.whole; i++) {
     step<Panels>(x, lines);
     ahead.step();
@@ -147,12 +125,7 @@ void tile(const bf16* x, const PanelTile* panels, const Steps& steps, std::size_
     for (std::size_t j = 0; j < Panels; j++) lines[j] = panels[j].tail;
     step<Panels>(x, lines);
   }
-  if (scales == nullptr) return overSums<Panels>(StoreSums{sums});
-  float* apart = padding().sums;
-  overSums<Panels>(StoreApart{apart});
-  for (std::size_t j = 0; j < Panels; j++)
-    addScaled(apart + j * kTileRows * kPanelRows, scales + j * kPanelRows, rows,
-              sums + j * kPanelRows);
+  overSums<Panels>(StoreSums{sums});
 }
 
 void panelTiles(const ProductBlock& block, const Steps& steps, PanelTile* tiles) {
@@ -169,14 +142,14 @@ void panelTiles(const ProductBlock& block, const Steps& steps, PanelTile* tiles)
 }
 
 // Two panels' lines at a time stay in L1 while all rows of x pass over them.
-void run(const ProductBlock& block, const float* scales, float* sums) {
+void accumulate(const ProductBlock& block, float* sums) {
   const Steps steps{block.pairs / kStepPairs, block.pairs % kStepPairs != 0};
   PanelTile panels[kQuadPanels];
   panelTiles(block, steps, panels);
   // Up to 16 rows read each line once, straight from memory, and x once for all four panels.
   if (block.rows <= kTileRows && block.panels == kQuadPanels) {
     Ahead<kQuadPanels> nothing;
-    return tile<kQuadPanels>(block.x, panels, steps, block.rows, scales, nothing, sums);
+    return tile<kQuadPanels>(block.x, panels, steps, nothing, sums);
   }
   const std::size_t passes =
       (block.rows + kTileRows - 1) / kTileRows * std::max<std::size_t>(1, steps.whole);
@@ -195,14 +168,12 @@ void run(const ProductBlock& block, const float* scales, float* sums) {
                         : next.codes;
     for (std::size_t row = 0; row < block.rows; row += kTileRows) {
       const bf16* x = block.x + row / kTileRows * block.stride;
-      const std::size_t rows = std::min(kTileRows, block.rows - row);
-      const float* scale = scales == nullptr ? nullptr : scales + j * kPanelRows;
       float* target = sums + row * kQuadRows + j * kPanelRows;
       Ahead<1> nothing;
       if (j + 1 < block.panels)
-        tile<2>(x, panels + j, steps, rows, scale, ahead, target);
+        tile<2>(x, panels + j, steps, ahead, target);
       else
-        tile<1>(x, panels + j, steps, rows, scale, nothing, target);
+        tile<1>(x, panels + j, steps, nothing, target);
     }
   }
 }
@@ -249,16 +220,10 @@ void stream(const Weight& weight, const FormatLoops& format, std::size_t panel, 
   overSums<kQuadPanels>(StoreSums{sums});
 }
 
-void accumulate(const ProductBlock& block, float* sums) { run(block, nullptr, sums); }
-
-void accumulateScaled(const ProductBlock& block, const float* scales, float* sums) {
-  run(block, scales, sums);
-}
-
 }  // namespace
 
-const ProductLoops amxProductLoops{accumulate, accumulateScaled,    stream,           RowLayout::tiles,
-                                   0,          amx::configureTiles, amx::releaseTiles};
+const ProductLoops amxProductLoops{accumulate, stream, RowLayout::tiles, 0, amx::configureTiles,
+                                   amx::releaseTiles};
 
 }  // namespace quantlab
 #endif

@@ -24,18 +24,15 @@ QUANTLAB_AVX2 inline __m256 oddOf(__m256i pairs) {
   return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(static_cast<int>(0xffff0000u))));
 }
 
-// `Rows` rows against `Panels` panels, two vectors of 8 outputs each; with `scales` the chains start at
-// zero, otherwise at the sums.
+// `Rows` rows against `Panels` panels, two vectors of 8 outputs each.
 template <std::size_t Rows, std::size_t Panels>
 QUANTLAB_AVX2 void tile(const bf16* x, std::size_t stride, const bf16* lines, std::size_t panelStride,
-                        std::size_t pairs, const float* scales, float* sums) {
+                        std::size_t pairs, float* sums) {
   __m256 local[Rows][Panels][2];
   for (std::size_t row = 0; row < Rows; row++)
     for (std::size_t j = 0; j < Panels; j++)
       for (std::size_t half = 0; half < 2; half++)
-        local[row][j][half] =
-            scales != nullptr ? _mm256_setzero_ps()
-                              : _mm256_loadu_ps(sums + row * kQuadRows + 16 * j + 8 * half);
+        local[row][j][half] = _mm256_loadu_ps(sums + row * kQuadRows + 16 * j + 8 * half);
   for (std::size_t pair = 0; pair < pairs; pair++) {
     for (std::size_t j = 0; j < Panels; j++) {
       const auto* line =
@@ -54,61 +51,45 @@ QUANTLAB_AVX2 void tile(const bf16* x, std::size_t stride, const bf16* lines, st
       }
     }
   }
-  for (std::size_t row = 0; row < Rows; row++) {
-    for (std::size_t j = 0; j < Panels; j++) {
-      for (std::size_t half = 0; half < 2; half++) {
-        float* target = sums + row * kQuadRows + 16 * j + 8 * half;
-        __m256 value = local[row][j][half];
-        if (scales != nullptr)
-          value = _mm256_fmadd_ps(_mm256_loadu_ps(scales + 16 * j + 8 * half), value,
-                                  _mm256_loadu_ps(target));
-        _mm256_storeu_ps(target, value);
-      }
-    }
-  }
+  for (std::size_t row = 0; row < Rows; row++)
+    for (std::size_t j = 0; j < Panels; j++)
+      for (std::size_t half = 0; half < 2; half++)
+        _mm256_storeu_ps(sums + row * kQuadRows + 16 * j + 8 * half, local[row][j][half]);
 }
 
 template <std::size_t Panels>
-QUANTLAB_AVX2 void rowTiles(const ProductBlock& block, std::size_t panel, const float* scales,
-                            float* sums) {
+QUANTLAB_AVX2 void rowTiles(const ProductBlock& block, std::size_t panel, float* sums) {
   const bf16* lines = block.lines + panel * block.panelStride;
-  const float* scale = scales == nullptr ? nullptr : scales + 16 * panel;
   std::size_t row = 0;
   for (; row < block.rows;) {
     const bf16* x = block.x + row * block.stride;
     float* target = sums + row * kQuadRows + 16 * panel;
     const std::size_t left = block.rows - row;
     if (left >= 4 && Panels == 1) {
-      tile<4, 1>(x, block.stride, lines, block.panelStride, block.pairs, scale, target);
+      tile<4, 1>(x, block.stride, lines, block.panelStride, block.pairs, target);
       row += 4;
     } else if (left >= 2) {
-      tile<2, Panels>(x, block.stride, lines, block.panelStride, block.pairs, scale, target);
+      tile<2, Panels>(x, block.stride, lines, block.panelStride, block.pairs, target);
       row += 2;
     } else {
-      tile<1, Panels>(x, block.stride, lines, block.panelStride, block.pairs, scale, target);
+      tile<1, Panels>(x, block.stride, lines, block.panelStride, block.pairs, target);
       row += 1;
     }
   }
 }
 
-QUANTLAB_AVX2 void run(const ProductBlock& block, const float* scales, float* sums) {
+QUANTLAB_AVX2 void accumulate(const ProductBlock& block, float* sums) {
   std::size_t panel = 0;
   // Four rows of one panel share its widened weights; fewer rows need two panels to cover the latency.
   if (block.rows < 4)
-    for (; panel + 2 <= block.panels; panel += 2) rowTiles<2>(block, panel, scales, sums);
-  for (; panel < block.panels; panel++) rowTiles<1>(block, panel, scales, sums);
-}
-
-QUANTLAB_AVX2 void accumulate(const ProductBlock& block, float* sums) { run(block, nullptr, sums); }
-
-QUANTLAB_AVX2 void accumulateScaled(const ProductBlock& block, const float* scales, float* sums) {
-  run(block, scales, sums);
+    for (; panel + 2 <= block.panels; panel += 2) rowTiles<2>(block, panel, sums);
+  for (; panel < block.panels; panel++) rowTiles<1>(block, panel, sums);
 }
 
 }  // namespace
 
-const ProductLoops avx2ProductLoops{accumulate, accumulateScaled, nullptr, RowLayout::rows,
-                                    kFewRows,   nullptr,          nullptr};
+const ProductLoops avx2ProductLoops{accumulate, nullptr, RowLayout::rows, kFewRows, nullptr,
+                                    nullptr};
 
 }  // namespace quantlab
 #endif

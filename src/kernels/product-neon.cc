@@ -24,11 +24,10 @@ inline uint32x4_t broadcastPair(const bf16* pair) {
 }
 
 // Rows times panels is 4: 16 sums, the rows' pairs and a quarter of a line fit the 32 registers, and
-// the sums cover the latency of a multiply-add. `Scaled`: the chains start at zero and are added to the
-// sums times their scale.
-template <std::size_t Rows, std::size_t Panels, bool Scaled>
+// the sums cover the latency of a multiply-add.
+template <std::size_t Rows, std::size_t Panels>
 void tile(const bf16* x, std::size_t stride, const bf16* lines, std::size_t panelStride,
-          std::size_t pairs, const float* scales, float* sums) {
+          std::size_t pairs, float* sums) {
   float32x4_t local[Rows][Panels][kQuarters];
 #pragma GCC unroll 4
   for (std::size_t row = 0; row < Rows; row++)
@@ -36,8 +35,7 @@ void tile(const bf16* x, std::size_t stride, const bf16* lines, std::size_t pane
     for (std::size_t j = 0; j < Panels; j++)
 #pragma GCC unroll 4
       for (std::size_t q = 0; q < kQuarters; q++)
-        local[row][j][q] =
-            Scaled ? vdupq_n_f32(0) : vld1q_f32(sums + row * kQuadRows + kPanelRows * j + 4 * q);
+        local[row][j][q] = vld1q_f32(sums + row * kQuadRows + kPanelRows * j + 4 * q);
   for (std::size_t pair = 0; pair < pairs; pair++) {
     float32x4_t even[Rows];
     float32x4_t odd[Rows];
@@ -64,57 +62,42 @@ void tile(const bf16* x, std::size_t stride, const bf16* lines, std::size_t pane
     }
   }
 #pragma GCC unroll 4
-  for (std::size_t row = 0; row < Rows; row++) {
+  for (std::size_t row = 0; row < Rows; row++)
 #pragma GCC unroll 4
-    for (std::size_t j = 0; j < Panels; j++) {
+    for (std::size_t j = 0; j < Panels; j++)
 #pragma GCC unroll 4
-      for (std::size_t q = 0; q < kQuarters; q++) {
-        const std::size_t lane = kPanelRows * j + 4 * q;
-        float* target = sums + row * kQuadRows + lane;
-        float32x4_t value = local[row][j][q];
-        if (Scaled) value = vfmaq_f32(vld1q_f32(target), vld1q_f32(scales + lane), value);
-        vst1q_f32(target, value);
-      }
-    }
-  }
+      for (std::size_t q = 0; q < kQuarters; q++)
+        vst1q_f32(sums + row * kQuadRows + kPanelRows * j + 4 * q, local[row][j][q]);
 }
 
-template <std::size_t Rows, std::size_t Panels, bool Scaled>
-void panelTiles(const ProductBlock& block, std::size_t row, const float* scales, float* sums) {
+template <std::size_t Rows, std::size_t Panels>
+void panelTiles(const ProductBlock& block, std::size_t row, float* sums) {
   const bf16* x = block.x + row * block.stride;
   std::size_t panel = 0;
   const auto next = [&](auto loop, std::size_t panels) {
     loop(x, block.stride, block.lines + panel * block.panelStride, block.panelStride, block.pairs,
-         Scaled ? scales + kPanelRows * panel : nullptr,
          sums + row * kQuadRows + kPanelRows * panel);
     panel += panels;
   };
-  while (panel + Panels <= block.panels) next(tile<Rows, Panels, Scaled>, Panels);
-  while (panel < block.panels) next(tile<Rows, 1, Scaled>, 1);
+  while (panel + Panels <= block.panels) next(tile<Rows, Panels>, Panels);
+  while (panel < block.panels) next(tile<Rows, 1>, 1);
 }
 
-template <bool Scaled>
-void run(const ProductBlock& block, const float* scales, float* sums) {
+void accumulate(const ProductBlock& block, float* sums) {
   std::size_t row = 0;
-  for (; row + 4 <= block.rows; row += 4) panelTiles<4, 1, Scaled>(block, row, scales, sums);
+  for (; row + 4 <= block.rows; row += 4) panelTiles<4, 1>(block, row, sums);
   switch (block.rows - row) {
-    case 3: return panelTiles<3, 1, Scaled>(block, row, scales, sums);
-    case 2: return panelTiles<2, 2, Scaled>(block, row, scales, sums);
-    case 1: return panelTiles<1, 4, Scaled>(block, row, scales, sums);
+    case 3: return panelTiles<3, 1>(block, row, sums);
+    case 2: return panelTiles<2, 2>(block, row, sums);
+    case 1: return panelTiles<1, 4>(block, row, sums);
     default: return;
   }
 }
 
-void accumulate(const ProductBlock& block, float* sums) { run<false>(block, nullptr, sums); }
-
-void accumulateScaled(const ProductBlock& block, const float* scales, float* sums) {
-  run<true>(block, scales, sums);
-}
-
 }  // namespace
 
-const ProductLoops neonProductLoops{accumulate, accumulateScaled, nullptr, RowLayout::rows,
-                                    kFewRows,   nullptr,          nullptr};
+const ProductLoops neonProductLoops{accumulate, nullptr, RowLayout::rows, kFewRows, nullptr,
+                                    nullptr};
 
 }  // namespace quantlab
 #endif

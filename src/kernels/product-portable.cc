@@ -24,21 +24,9 @@ void accumulate(const ProductBlock& block, float* sums) {
             sums + row * kQuadRows + j * kPanelRows);
 }
 
-void accumulateScaled(const ProductBlock& block, const float* scales, float* sums) {
-  for (std::size_t row = 0; row < block.rows; row++) {
-    for (std::size_t j = 0; j < block.panels; j++) {
-      float group[kPanelRows] = {};
-      chain(block.x + row * block.stride, block.lines + j * block.panelStride, block.pairs, group);
-      float* target = sums + row * kQuadRows + j * kPanelRows;
-      for (std::size_t lane = 0; lane < kPanelRows; lane++)
-        target[lane] += scales[j * kPanelRows + lane] * group[lane];
-    }
-  }
-}
-
 }  // namespace
 
-const ProductLoops portableProductLoops{accumulate, accumulateScaled, nullptr, RowLayout::rows,
-                                        kFewRows,   nullptr,          nullptr};
+const ProductLoops portableProductLoops{accumulate, nullptr, RowLayout::rows, kFewRows, nullptr,
+                                        nullptr};
 
 }  // namespace quantlab

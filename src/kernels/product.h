@@ -40,8 +40,6 @@ constexpr std::size_t kBlockPairs = 128;
 struct ProductLoops {
   // sums[row * kQuadRows + 16 * j + lane] += x . lines, continuing the chain.
   void (*accumulate)(const ProductBlock& block, float* sums);
-  // sums += scales[16 * j + lane] * (x . lines): the chain starts at zero.
-  void (*accumulateScaled)(const ProductBlock& block, const float* scales, float* sums);
   // sums = x . lines over all columns of kQuadPanels panels of a weight without groups, for up to kTileRows
   // rows, with the next lines decoded while these multiply; null where that brings nothing.
   void (*stream)(const Weight& weight, const FormatLoops& format, std::size_t panel, const bf16* x,
