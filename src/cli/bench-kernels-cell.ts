@@ -14,6 +14,7 @@ export const cellSchema = z.object({
   columns: z.number(),
   m: z.number(),
   groupSize: z.number().optional(),
+  granularity: z.literal("block").optional(),
   threads: z.number(),
   repeats: z.number(),
   /** Paths of the addons under test, ours first. */
@@ -51,15 +52,18 @@ interface Build {
   readonly times: number[];
 }
 
-function optionsOf({ groupSize }: KernelCell): FormatOptions {
-  return groupSize === undefined ? {} : { groupSize };
+function optionsOf({ groupSize, granularity }: KernelCell): FormatOptions {
+  return {
+    ...(groupSize === undefined ? {} : { groupSize }),
+    ...(granularity === undefined ? {} : { granularity }),
+  };
 }
 
 function prepare(path: string, cell: KernelCell, values: Uint16Array, x: Uint16Array): Build {
   const kernels = createRequire(import.meta.url)(path) as Kernels;
   kernels.setThreads(cell.threads);
   const { format, rows, columns, m } = cell;
-  const options = optionsOf(cell);
+  const options = cell.groupSize === undefined ? {} : { groupSize: cell.groupSize };
   const weights: WeightHandle[] = [];
   do {
     weights.push(kernels.quantizeWeight(format, rows, columns, values, options));

@@ -4,15 +4,19 @@ import { formats } from "../formats/registry.ts";
 import { ownAddon } from "./bench-kernels-build.ts";
 import { cellResultSchema, cellSchema, measureCell } from "./bench-kernels-cell.ts";
 
-test.each(formats.map(({ name }) => name))("%s is timed, bounded and checked", (format) => {
+const names = formats.map(({ name }) => name);
+
+test.each([...names, "fp8 block"])("%s is timed, bounded and checked", (name) => {
+  const isBlock = name === "fp8 block";
+  const format = isBlock ? "fp8" : name;
   const cell = cellSchema.parse({
     format,
     name: "linear",
     rows: 80,
     columns: 256,
     m: 5,
-    // With groups, fp8 would be the block-wise kernel, whose activations are rounded in groups too.
-    ...(format === "awq" ? { groupSize: 128 } : {}),
+    ...(format === "awq" || isBlock ? { groupSize: 128 } : {}),
+    ...(isBlock ? { granularity: "block" } : {}),
     threads: 2,
     repeats: 7,
     addons: [ownAddon, ownAddon],

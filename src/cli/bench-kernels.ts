@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { QuantlabError } from "../base/errors.ts";
 import { significant } from "../base/units.ts";
 import { shapeConfig } from "../checkpoint/shapes.ts";
+import { blockSize } from "../formats/fp8/config.ts";
 import { formatByName, formats } from "../formats/registry.ts";
 import { kernels } from "../kernels/binding.ts";
 import { inFreshProcess } from "./bench-cell-process.ts";
@@ -24,6 +25,7 @@ interface KernelsFlags {
   readonly m: readonly number[];
   readonly shape: string;
   readonly op: readonly string[];
+  readonly scales: "channel" | "block";
   readonly threads: number;
   readonly repeats: number;
   readonly against?: string;
@@ -58,6 +60,11 @@ export function benchKernelsCommand(): Command {
       "number formats",
       words,
       formats.map(({ name }) => name),
+    )
+    .addOption(
+      new Option("--scales <granularity>", "fp8: what shares a weight scale")
+        .choices(["channel", "block"])
+        .default("channel"),
     )
     .option("--m <list>", "rows of activations", positiveIntegers, [1, 16, 64, 512])
     .option("--threads <n>", "threads of the kernels", positiveInteger, defaultThreads())
@@ -126,12 +133,14 @@ function cellsOf(flags: KernelsFlags, addons: readonly string[]): KernelCell[] {
       // Heads stay BF16 in every format.
       .filter(([name]) => name !== "head" || format === "bf16")
       .flatMap(([name, rows, columns]) => {
-        const groupSize = groupSizeOf(format, columns);
+        const isBlock = format === "fp8" && flags.scales === "block";
+        const groupSize = isBlock ? blockSize : groupSizeOf(format, columns);
         const shared = { format, name, rows, columns, threads, repeats, addons: [...addons] };
         return flags.m.map((m) => ({
           ...shared,
           m,
           ...(groupSize === undefined ? {} : { groupSize }),
+          ...(isBlock ? { granularity: "block" as const } : {}),
         }));
       }),
   );

@@ -35,25 +35,34 @@ struct PanelBytes {
   std::size_t zeros;
 };
 
-// Most panels, and most rows of x, that `few` is called with.
+// Most panels of a task, and most rows of x that are few.
 constexpr std::size_t kQuadPanels = 4;
 constexpr std::size_t kQuadRows = kQuadPanels * kPanelRows;
 constexpr std::size_t kFewRows = 4;
 
+// A product of few rows: pairs [firstPair, firstPair + pairs) of panels [panel, panel + panels).
+struct FewRows {
+  const Weight& weight;
+  std::size_t panel;
+  std::size_t panels;
+  std::size_t firstPair;
+  std::size_t pairs;
+  const bf16* x;  // row r's columns of these pairs begin at x + r * stride
+  std::size_t stride;
+  std::size_t rows;
+};
+
 // The inner loops of a format under one instruction set.
 struct FormatLoops {
   // BF16 lines of pairs [firstPair, firstPair + pairs) of a panel: in place, or decoded into `scratch`.
-  // Weights with groups decode to numbers that their scale multiplies, and are asked for whole groups
-  // (the last one may be shorter).
+  // Weights with groups decode to numbers that their scale multiplies.
   const bf16* (*lines)(const Weight& weight, std::size_t panel, std::size_t firstPair,
                        std::size_t pairs, bf16* scratch);
   // Scales of the 16 outputs of a panel in one group; null in formats that never have groups.
   void (*groupScales)(const Weight& weight, std::size_t panel, std::size_t group, float* scales);
-  // sums[row * kQuadRows + output] over all columns for `panels` panels and up to kFewRows rows of x,
-  // decoded in registers; null where decoding to lines first is as good. Gives the bits of the path
-  // over lines. Not called where both x and the weight have a scale a group.
-  void (*few)(const Weight& weight, std::size_t panel, std::size_t panels, const bf16* x,
-              std::size_t stride, std::size_t rows, float* sums);
+  // sums[row * kQuadRows + output] = x . codes for up to kQuadPanels panels and kFewRows rows, decoded in
+  // registers; null where decoding to lines first is as good. Gives the bits of the path over lines.
+  void (*few)(const FewRows& product, float* sums);
 };
 
 struct Format {

@@ -43,8 +43,7 @@ struct Product {
   LinearOutput out;
 
   bool isTiled() const { return loops.layout == RowLayout::tiles; }
-  // Whether both x and the weight have scales of their own for each group of columns.
-  bool scalesBothInGroups() const { return weight.groupSize != 0 && xScales != nullptr; }
+  bool isFew(std::size_t rows) const { return rows <= loops.fewRows && format.few != nullptr; }
   // Elements of x from one block of pairs to the next.
   std::size_t advance(std::size_t pairs) const { return (isTiled() ? 2 * kTileRows : 2) * pairs; }
 };
@@ -84,22 +83,38 @@ NextCodes codesAfter(const Product& product, const Part& part, std::size_t pair)
   return panel + kQuadPanels <= weight.panels() ? codesFrom(weight, panel, 0) : NextCodes{};
 }
 
+void decodeLines(const Product& product, const Part& part, std::size_t firstPair,
+                 ProductBlock& block, Scratch& memory) {
+  block.panelStride = block.pairs * kLineElements;
+  for (std::size_t j = 0; j < part.panels; j++) {
+    const bf16* lines = product.format.lines(product.weight, part.panel + j, firstPair, block.pairs,
+                                             memory.lines + j * block.panelStride);
+    if (j == 0) block.lines = lines;
+    // In place the panels lie a whole panel apart.
+    if (j == 1) block.panelStride = static_cast<std::size_t>(lines - block.lines);
+  }
+}
+
+// Both x and the weight have a scale for each group: the sums of a group leave the registers.
 void sumGroups(const Product& product, const Part& part, ProductBlock& block, Scratch& memory) {
   const Weight& weight = product.weight;
   const std::size_t groups = weight.groups();
   const std::size_t pairs = weight.groupSize / 2;
-  block.lines = memory.lines;
   for (std::size_t group = 0; group < groups; group++) {
-    block.pairs = std::min(pairs, weight.pairs - group * pairs);
-    block.panelStride = block.pairs * kLineElements;
-    for (std::size_t j = 0; j < part.panels; j++) {
-      product.format.lines(weight, part.panel + j, group * pairs, block.pairs,
-                           memory.lines + j * block.panelStride);
-      product.format.groupScales(weight, part.panel + j, group, memory.scales + j * kPanelRows);
+    const std::size_t begin = group * pairs;
+    block.pairs = std::min(pairs, weight.pairs - begin);
+    if (product.isFew(part.rows)) {
+      product.format.few({weight, part.panel, part.panels, begin, block.pairs, block.x,
+                          block.stride, part.rows},
+                         memory.groupSums);
+    } else {
+      decodeLines(product, part, begin, block, memory);
+      block.next = codesAfter(product, part, begin + block.pairs);
+      clearSums(part, memory.groupSums);
+      product.loops.accumulate(block, memory.groupSums);
     }
-    block.next = codesAfter(product, part, group * pairs + block.pairs);
-    clearSums(part, memory.groupSums);
-    product.loops.accumulate(block, memory.groupSums);
+    for (std::size_t j = 0; j < part.panels; j++)
+      product.format.groupScales(weight, part.panel + j, group, memory.scales + j * kPanelRows);
     addScaled(memory.groupSums, part.rows, part.panels * kPanelRows,
               product.xScales + part.first * groups + group, groups, memory.scales, memory.sums);
     block.x += product.advance(block.pairs);
@@ -110,15 +125,7 @@ void sumLines(const Product& product, const Part& part, ProductBlock& block, Scr
   const std::size_t total = product.weight.pairs;
   for (std::size_t begin = 0; begin < total; begin += block.pairs) {
     block.pairs = std::min(kBlockPairs, total - begin);
-    block.panelStride = block.pairs * kLineElements;
-    for (std::size_t j = 0; j < part.panels; j++) {
-      const bf16* lines =
-          product.format.lines(product.weight, part.panel + j, begin, block.pairs,
-                               memory.lines + j * block.panelStride);
-      if (j == 0) block.lines = lines;
-      // In place the panels lie a whole panel apart.
-      if (j == 1) block.panelStride = static_cast<std::size_t>(lines - block.lines);
-    }
+    decodeLines(product, part, begin, block, memory);
     block.next = codesAfter(product, part, begin + block.pairs);
     product.loops.accumulate(block, memory.sums);
     block.x += product.advance(block.pairs);
@@ -129,9 +136,9 @@ void multiply(const Product& product, const Part& part) {
   Scratch& memory = scratch();
   const std::size_t first = product.isTiled() ? part.first / kTileRows : part.first;
   const bf16* x = product.x + first * product.stride;
-  if (part.rows <= product.loops.fewRows && product.format.few != nullptr &&
-      !product.scalesBothInGroups()) {
-    product.format.few(product.weight, part.panel, part.panels, x, product.stride, part.rows,
+  if (product.isFew(part.rows) && product.weight.groupSize == 0) {
+    product.format.few({product.weight, part.panel, part.panels, 0, product.weight.pairs, x,
+                        product.stride, part.rows},
                        memory.sums);
   } else if (part.rows <= kTileRows && part.panels == kQuadPanels &&
              product.weight.groupSize == 0 && product.loops.stream != nullptr) {

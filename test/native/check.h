@@ -87,6 +87,8 @@ class Fingerprint {
 
 // Each prints what it looked at and returns how many checks failed.
 int checkProducts();
+// Rows among few and in a batch, and NaN codes.
+int checkRows();
 int checkAttention();
 // Times attention in decode and prefill beside measured ceilings.
 int timeAttention(int threadCount);

@@ -22,7 +22,7 @@ namespace {
 int checkAll() {
   setThreads(2);
   const int failures = check::checkBits() + check::checkIntegers() + check::checkAttention() +
-                       check::checkProducts();
+                       check::checkProducts() + check::checkRows();
   if (failures == 0)
     std::printf("ok\n");
   else

@@ -2,6 +2,7 @@
 #include "lines.h"
 
 #include <cstring>
+#include <vector>
 
 #include "decode.h"
 
@@ -38,17 +39,16 @@ QUANTLAB_AVX512 inline __m512 dotPair(__m512 sum, const bf16* pair, __m512i line
 }
 
 template <std::size_t Rows, std::size_t Panels>
-QUANTLAB_AVX512 void fewTile(const Weight& weight, std::size_t panel, const bf16* x,
-                             std::size_t stride, float* sums) {
+QUANTLAB_AVX512 void fewTile(const FewRows& product, std::size_t panel, float* sums) {
   const Decoder tables = decoder();
-  const std::size_t panelBytes = weight.pairs / 2 * kCodeBytes;
-  const std::uint8_t* codes = panelOf(weight, panel);
+  const std::size_t panelBytes = product.weight.pairs / 2 * kCodeBytes;
+  const std::uint8_t* codes = codesOf(product, panel);
   __m512 local[Rows][Panels];
 #pragma GCC unroll 6
   for (std::size_t row = 0; row < Rows; row++)
 #pragma GCC unroll 4
     for (std::size_t j = 0; j < Panels; j++) local[row][j] = _mm512_setzero_ps();
-  for (std::size_t at = 0; at < weight.pairs / 2; at++) {
+  for (std::size_t at = 0; at < product.pairs / 2; at++) {
 #pragma GCC unroll 4
     for (std::size_t j = 0; j < Panels; j++) {
       __m512i first;
@@ -56,7 +56,7 @@ QUANTLAB_AVX512 void fewTile(const Weight& weight, std::size_t panel, const bf16
       decode(tables, codes + j * panelBytes + at * kCodeBytes, &first, &second);
 #pragma GCC unroll 6
       for (std::size_t row = 0; row < Rows; row++) {
-        const bf16* pair = x + row * stride + 4 * at;
+        const bf16* pair = product.x + row * product.stride + 4 * at;
         local[row][j] = dotPair(local[row][j], pair, first);
         local[row][j] = dotPair(local[row][j], pair + 2, second);
       }
@@ -70,25 +70,61 @@ QUANTLAB_AVX512 void fewTile(const Weight& weight, std::size_t panel, const bf16
 }
 
 template <std::size_t Panels>
-QUANTLAB_AVX512 void fewRows(const Weight& weight, std::size_t panel, const bf16* x,
-                             std::size_t stride, std::size_t rows, float* sums) {
-  switch (rows) {
-    case 1: return fewTile<1, Panels>(weight, panel, x, stride, sums);
-    case 2: return fewTile<2, Panels>(weight, panel, x, stride, sums);
-    case 3: return fewTile<3, Panels>(weight, panel, x, stride, sums);
-    default: return fewTile<4, Panels>(weight, panel, x, stride, sums);
+QUANTLAB_AVX512 void fewPanels(const FewRows& product, std::size_t panel, float* sums) {
+  switch (product.rows) {
+    case 1: return fewTile<1, Panels>(product, panel, sums);
+    case 2: return fewTile<2, Panels>(product, panel, sums);
+    case 3: return fewTile<3, Panels>(product, panel, sums);
+    default: return fewTile<4, Panels>(product, panel, sums);
   }
 }
 
-QUANTLAB_AVX512 void few(const Weight& weight, std::size_t panel, std::size_t panels, const bf16* x,
-                         std::size_t stride, std::size_t rows, float* sums) {
-  if (panels == kQuadPanels) return fewRows<kQuadPanels>(weight, panel, x, stride, rows, sums);
-  for (std::size_t j = 0; j < panels; j++)
-    fewRows<1>(weight, panel + j, x, stride, rows, sums + kPanelRows * j);
+QUANTLAB_AVX512 void few(const FewRows& product, float* sums) {
+  if (product.panels == kQuadPanels) return fewPanels<kQuadPanels>(product, product.panel, sums);
+  for (std::size_t j = 0; j < product.panels; j++)
+    fewPanels<1>(product, product.panel + j, sums + kPanelRows * j);
 }
 #endif
 
+// Rows of x as FP32 times kInputFactor, one after another; valid until the thread's next call.
+const float* wideRows(const FewRows& product) {
+  thread_local std::vector<float> wide;
+  const std::size_t columns = 2 * product.pairs;
+  wide.resize(product.rows * columns);
+  for (std::size_t row = 0; row < product.rows; row++)
+    for (std::size_t k = 0; k < columns; k++)
+      wide[row * columns + k] = bf16ToFloat(product.x[row * product.stride + k]) * kInputFactor;
+  return wide.data();
+}
+
+// One panel, code by code.
+void exactPanel(const FewRows& product, std::size_t panel, float* sums) {
+  const std::uint8_t* codes = codesOf(product, panel);
+  for (std::size_t row = 0; row < product.rows; row++) {
+    float* target = sums + row * kQuadRows;
+    std::memset(target, 0, kPanelRows * sizeof(float));
+    for (std::size_t k = 0; k < 2 * product.pairs; k++) {
+      const float value = bf16ToFloat(product.x[row * product.stride + k]);
+      // The product of two codes is an FP32 number: only the sum rounds.
+      for (std::size_t lane = 0; lane < kPanelRows; lane++)
+        target[lane] += value * bf16ToFloat(decoded[codes[byteOf(lane, k)]]);
+    }
+  }
+}
+
 }  // namespace
+
+void sumWideTiles(const FewRows& product, WideTile tile, std::size_t width, WideTile single, float* sums) {
+  const float* x = wideRows(product);
+  for (std::size_t j = 0; j < product.panels;) {
+    const std::size_t count = j + width <= product.panels ? width : 1;
+    float* target = sums + kPanelRows * j;
+    const bool done = (count == width ? tile : single)(product, product.panel + j, x, target);
+    for (std::size_t i = 0; !done && i < count; i++)
+      exactPanel(product, product.panel + j + i, target + kPanelRows * i);
+    j += count;
+  }
+}
 
 void groupScales(const Weight& weight, std::size_t panel, std::size_t group, float* scales) {
   const float* stored = weight.scales.as<float>() + (panel * weight.groups() + group) * kPanelRows;
