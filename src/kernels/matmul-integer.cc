@@ -45,6 +45,13 @@ struct Product {
   }
 };
 
+// Tiles decode a group once for all rows, and the next one meanwhile: of few rows all groups in one go, of
+// many as much as leaves their digits in L2 for the next panels.
+std::size_t groupsAtOnce(const Product& product, const Part& part, std::size_t lines) {
+  if (product.isTiled() && part.rows <= kDigitTileRows) return product.weight.groups();
+  return std::max<std::size_t>(1, kBlockLines / lines);
+}
+
 // Nibbles are half a byte a column.
 void addGroups(const Product& product, const Part& part, Scratch& memory) {
   const Weight& weight = product.weight;
@@ -56,8 +63,7 @@ void addGroups(const Product& product, const Part& part, Scratch& memory) {
   GroupBlock block{
       {weight.codes.as<std::uint8_t>() + part.panel * panelBytes, panelBytes, part.panels, lines},
       {product.digits(part.first), x.stride, part.rows},
-      // Tiles decode a group once for all rows.
-      product.isTiled() ? groups : std::max<std::size_t>(1, kBlockLines / lines),
+      groupsAtOnce(product, part, lines),
       groups,
       weight.scales.as<std::uint16_t>() + at * kPanelRows,
       weight.zeros.as<std::uint8_t>() + at * kPanelRows / 2,
