@@ -224,13 +224,26 @@ test("lanes share the rounds, keep each round on one lane, and start nothing pas
       saved.push({ group, repeat, lane: first?.lane });
     },
   };
-  // The fourth visit would end at 120.
+  // Both lanes work at once; what would begin at 90 or later would end past 100.
   expect(await runLanes(rounds, run)).toBe(false);
-  expect(saved).toHaveLength(3);
+  expect(saved).toHaveLength(4);
   expect(new Set(saved.map(({ lane }) => lane))).toEqual(new Set([0, 2]));
   expect(expectedMs(visit("single", 9), run.records())).toBe(30);
   clock = 0;
   expect(await runLanes(rounds, { ...run, stopAt: Infinity })).toBe(true);
+  const probes: number[] = [];
+  const slow = {
+    ...{ ...run, lanes: [undefined], stopAt: Infinity, records: () => [] },
+    probe: async () => ({ at: probes.push(clock) }),
+    measure: async () => {
+      clock += 6000;
+      return [];
+    },
+  };
+  const round = [1, 2, 3, 4].map((repeat) => visit("single", repeat));
+  await runLanes([round], { ...slow, save: () => {} });
+  // After the second visit the ceilings are twelve seconds old.
+  expect(probes.map((at) => at - (probes[0] ?? 0))).toEqual([0, 12_000]);
   expect(saved).toHaveLength(6);
 });
 

@@ -34,17 +34,28 @@ export async function runLanes(rounds, run) {
   return complete.every((each) => each);
 }
 
+/** A machine drifts: ceilings older than this are measured again before the next visit. */
+const freshMs = 10_000;
+
 /** @returns false when time ended before the round */
 async function runRound(round, lane, { stopAt, retry, now, records, probe, measure, save }) {
   const left = remaining(round, records(), retry);
   if (left.length === 0) return true;
   if (now() > stopAt) return false;
   const ours = round.find(({ peer }) => peer === "quantlab") ?? round[0];
-  const ceilings = await probe(ours, lane);
+  let ceilings;
+  let probedAt = -Infinity;
   let complete = true;
   for (const visit of left) {
-    if (now() + expectedMs(visit, records()) > stopAt) complete = false;
-    else save(visit, await measure(visit, ceilings, lane));
+    if (now() + expectedMs(visit, records()) > stopAt) {
+      complete = false;
+      continue;
+    }
+    if (now() - probedAt > freshMs) {
+      ceilings = await probe(ours, lane);
+      probedAt = now();
+    }
+    save(visit, await measure(visit, ceilings, lane));
   }
   return complete;
 }

@@ -5,7 +5,7 @@ import { groups } from "./cells.mjs";
 export const families = ["16 bit", "8 bit", "4 bit"];
 
 /**
- * Rounds of visits; the ceilings are measured before each round.
+ * Rounds of visits, which compare what stands in them.
  * @param moreRepeats of settings that are seldom the best, where they are many
  */
 export function planRounds(contenders, repeats, moreRepeats = Infinity) {

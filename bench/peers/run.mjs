@@ -74,9 +74,12 @@ function contendersOf() {
     .map((each) => ({ ...each, groups: each.groups.filter((g) => wanted(flags.groups, g)) }));
 }
 
-/** Ceilings over as many bytes as this family's weights have: a model that fits a cache reads faster. */
+/**
+ * Ceilings over as many bytes as this family's weights have: a model that fits a cache reads faster, and
+ * more than a gigabyte fits none.
+ */
 async function probe({ contender }, lane) {
-  const bytes = Math.round(weightBytes(model, contender.bits));
+  const bytes = Math.min(1e9, Math.round(weightBytes(model, contender.bits)));
   const script = join(import.meta.dirname, "probe.mjs");
   const argv = [script, String(bytes), String(threads)];
   return JSON.parse((await runVisit({ program: process.execPath, argv }, 60_000, lane)).stdout);

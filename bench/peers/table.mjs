@@ -175,5 +175,5 @@ export function conditionsOf(records) {
       : ` ${side.lanes} lanes worked side by side, each on ${side.lane.length} cores of its own.`;
   const revisions = [...new Set(measured.flatMap((r) => r.revision ?? []))];
   const version = revisions.length === 0 ? "" : ` quantlab at ${revisions.join(", ")}.`;
-  return `${cpu}, ${isa}, ${threads} threads.${version}${lanes} Ceilings measured in the run, before each round: read bandwidth ${bandwidth} GB/s, BF16 inner product ${peak} GFLOP/s. Time of these cores taken by others (processes and host) during a visit: ${others}; visits over ${100 * quietShare} % are left out, or marked * where no other is there. Measured ${measured[0].at.slice(0, 10)}.`;
+  return `${cpu}, ${isa}, ${threads} threads.${version}${lanes} Ceilings measured in the run, at most ten seconds before a visit: read bandwidth ${bandwidth} GB/s, BF16 inner product ${peak} GFLOP/s. Time of these cores taken by others (processes and host) during a visit: ${others}; visits over ${100 * quietShare} % are left out, or marked * where no other is there. Measured ${measured[0].at.slice(0, 10)}.`;
 }
