@@ -60,6 +60,8 @@ void addGroups(const Product& product, const Part& part, Scratch& memory) {
   const std::size_t lines = weight.groupSize / (2 * kStepColumns);
   const std::size_t panelBytes = weight.columns * kPanelRows / 2;
   const std::size_t at = part.panel * groups;
+  const std::size_t tiles = (weight.groupSize + kDigitTileColumns - 1) / kDigitTileColumns;
+  const std::size_t groupDigits = product.isTiled() ? tiles * kDigitTileBytes : lines * kNibbleDigits;
   GroupBlock block{
       {weight.codes.as<std::uint8_t>() + part.panel * panelBytes, panelBytes, part.panels, lines},
       {product.digits(part.first), x.stride, part.rows},
@@ -73,7 +75,7 @@ void addGroups(const Product& product, const Part& part, Scratch& memory) {
     block.groups = std::min(block.groups, groups - done);
     product.loops.addNibbles(block, memory.sums);
     block.lines.first += block.groups * lines * kByteLine;
-    block.x.first += block.groups * lines * kNibbleDigits;
+    block.x.first += block.groups * groupDigits;
     block.scales += block.groups * kPanelRows;
     block.zeros += block.groups * kPanelRows / 2;
     block.xScales += block.groups;
