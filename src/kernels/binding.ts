@@ -303,6 +303,8 @@ export interface Kernels {
   gatherLogitRows(x: BufferHandle, batch: BatchHandle, columns: number, out: BufferHandle): void;
   /** Index of the largest logit of a row of f32 [rows, vocabSize]; the lowest index wins a tie. */
   argmax(logits: BufferHandle, row: number, vocabSize: number): number;
+  /** The same of the first `rows` rows, on all threads. */
+  argmaxRows(logits: BufferHandle, rows: number, vocabSize: number): Int32Array;
   /**
    * One token from softmax(logits / temperature) cut to topK (0 = off) and topP (1 = off), by the
    * inverse distribution function at `uniform` in [0, 1), tokens in order of falling probability.

@@ -68,6 +68,16 @@ Napi::Value argmaxCall(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(argmax(logits, vocabSize)));
 }
 
+// Arguments logits, rows, vocabSize.
+Napi::Value argmaxRowsCall(const Napi::CallbackInfo& info) {
+  const auto rows = static_cast<std::size_t>(integerArgument(info, 1, 0, kMostRows));
+  const auto vocabSize = static_cast<std::size_t>(integerArgument(info, 2, 1, kMostColumns));
+  const Buffer& logits = bufferArgument(info, 0, BufferDtype::f32, rows * vocabSize);
+  auto tokens = Napi::Int32Array::New(info.Env(), rows);
+  argmaxRows(logits.block.as<float>(), rows, vocabSize, tokens.Data());
+  return tokens;
+}
+
 Napi::Value sampleCall(const Napi::CallbackInfo& info) {
   std::size_t vocabSize = 0;
   const float* logits = logitsArgument(info, &vocabSize);
@@ -97,6 +107,7 @@ void exportOps(Napi::Env env, Napi::Object exports) {
   exports.Set("addBias", Napi::Function::New(env, addBiasCall, "addBias"));
   exports.Set("siluMultiply", Napi::Function::New(env, siluMultiplyCall, "siluMultiply"));
   exports.Set("argmax", Napi::Function::New(env, argmaxCall, "argmax"));
+  exports.Set("argmaxRows", Napi::Function::New(env, argmaxRowsCall, "argmaxRows"));
   exports.Set("sample", Napi::Function::New(env, sampleCall, "sample"));
 }
 

@@ -1,4 +1,4 @@
-/** Embedding lookups under every instruction set, and the border of weights. */
+/** Embedding lookups and the largest logits under every instruction set, and the border of weights. */
 import { describe, expect, test } from "vitest";
 import { loadEveryIsa } from "./every-isa.ts";
 
@@ -37,6 +37,22 @@ describe.each(loadEveryIsa())("$isa", ({ kernels }) => {
   test("tokens outside the vocabulary are refused", () => {
     expect(() => embedded([37])).toThrow(/token 37 is outside a vocabulary of 37/);
     expect(() => embedded([-1])).toThrow(RangeError);
+  });
+
+  test("the largest logit of each row: the lowest index wins a tie, NaN never does", () => {
+    const count = 5003;
+    const [rise, tie, nan, low] = [0, 1, 2, 3].map(() => new Float32Array(count).fill(-1));
+    rise?.forEach((_, i) => rise.fill(i, i, i + 1));
+    tie?.fill(7, 2100, 2101).fill(7, 4100);
+    nan?.fill(Number.NaN).fill(-9, 4999, 5000);
+    low?.fill(Number.NEGATIVE_INFINITY).fill(Number.NaN, 0, 3);
+    const rows = [rise, tie, nan, low].map((row) => row ?? new Float32Array(count));
+    const logits = kernels.createBuffer("f32", rows.length * count);
+    for (const [i, row] of rows.entries()) kernels.writeBuffer(logits, i * count, row);
+    const expected = [5002, 2100, 4999, 3];
+    expect([...kernels.argmaxRows(logits, rows.length, count)]).toEqual(expected);
+    expect(rows.map((_, i) => kernels.argmax(logits, i, count))).toEqual(expected);
+    expect(() => kernels.argmaxRows(logits, rows.length + 1, count)).toThrow(RangeError);
   });
 
   test("a detached buffer is empty, and only an ArrayBuffer is one", () => {

@@ -8,6 +8,7 @@
 
 #include "dispatch.h"
 #include "exponential.h"
+#include "pool.h"
 
 namespace quantlab {
 namespace {
@@ -117,10 +118,26 @@ class Ranking {
 }  // namespace
 
 std::size_t argmax(const float* logits, std::size_t count) {
-  const float top = maximum(logits, count);
-  for (std::size_t token = 0; token < count; token++)
+  // Only the block that holds the largest is searched for it.
+  constexpr std::size_t kBlock = 2048;
+  float top = -std::numeric_limits<float>::infinity();
+  std::size_t first = 0;
+  for (std::size_t begin = 0; begin < count; begin += kBlock) {
+    const float found = maximum(logits + begin, std::min(kBlock, count - begin));
+    if (!(found > top)) continue;
+    top = found;
+    first = begin;
+  }
+  for (std::size_t token = first; token < count; token++)
     if (logits[token] == top) return token;
   return 0;
+}
+
+void argmaxRows(const float* logits, std::size_t rows, std::size_t count, std::int32_t* tokens) {
+  parallelFor(rows, 1, [=](std::size_t begin, std::size_t end) {
+    for (std::size_t row = begin; row < end; row++)
+      tokens[row] = static_cast<std::int32_t>(argmax(logits + row * count, count));
+  });
 }
 
 std::size_t sample(const float* logits, std::size_t count, const SampleChoice& choice) {

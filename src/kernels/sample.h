@@ -7,6 +7,8 @@ namespace quantlab {
 
 // Index of the largest; the lowest index wins a tie; NaN never wins.
 std::size_t argmax(const float* logits, std::size_t count);
+// The same of each row of [rows, count], on all threads.
+void argmaxRows(const float* logits, std::size_t rows, std::size_t count, std::int32_t* tokens);
 
 struct SampleChoice {
   float temperature;  // above 0

@@ -50,6 +50,9 @@ class BufferedLogits implements Logits {
   readonly rows: number;
   readonly vocabSize: number;
   readonly #buffer: BufferHandle | undefined;
+  /** Of all rows, once one is asked for: most are in a batch of greedy requests. */
+  #largest: Int32Array | undefined;
+  readonly #changed = new Set<number>();
 
   constructor(buffer: BufferHandle | undefined, rows: number, vocabSize: number) {
     this.#buffer = buffer;
@@ -58,7 +61,12 @@ class BufferedLogits implements Logits {
   }
 
   argmax(row: number): number {
-    return kernels.argmax(this.#at(row), row, this.vocabSize);
+    const buffer = this.#at(row);
+    if (this.rows === 1 || this.#changed.has(row)) {
+      return kernels.argmax(buffer, row, this.vocabSize);
+    }
+    this.#largest ??= kernels.argmaxRows(buffer, this.rows, this.vocabSize);
+    return this.#largest[row] as number;
   }
 
   sample(row: number, choice: SamplingChoice, uniform: number): number {
@@ -77,6 +85,7 @@ class BufferedLogits implements Logits {
   write(row: number, values: Float32Array): void {
     if (values.length !== this.vocabSize) throw new RangeError("a row has one value a token");
     kernels.writeBuffer(this.#at(row), row * this.vocabSize, values);
+    this.#changed.add(row);
   }
 
   /** The buffer holds more rows than this step computed; a stale one must not be read. */
