@@ -41,12 +41,12 @@ describe.each(loadEveryIsa())("$isa", ({ kernels }) => {
 
   test("the largest logit of each row: the lowest index wins a tie, NaN never does", () => {
     const count = 5003;
-    const [rise, tie, nan, low] = [0, 1, 2, 3].map(() => new Float32Array(count).fill(-1));
-    rise?.forEach((_, i) => rise.fill(i, i, i + 1));
-    tie?.fill(7, 2100, 2101).fill(7, 4100);
-    nan?.fill(Number.NaN).fill(-9, 4999, 5000);
-    low?.fill(Number.NEGATIVE_INFINITY).fill(Number.NaN, 0, 3);
-    const rows = [rise, tie, nan, low].map((row) => row ?? new Float32Array(count));
+    const rows = [
+      Float32Array.from({ length: count }, (_, i) => i),
+      new Float32Array(count).fill(7, 2100, 2101).fill(7, 4100),
+      new Float32Array(count).fill(Number.NaN).fill(-9, 4999, 5000),
+      new Float32Array(count).fill(Number.NEGATIVE_INFINITY).fill(Number.NaN, 0, 3),
+    ];
     const logits = kernels.createBuffer("f32", rows.length * count);
     for (const [i, row] of rows.entries()) kernels.writeBuffer(logits, i * count, row);
     const expected = [5002, 2100, 4999, 3];
