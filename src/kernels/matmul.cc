@@ -121,10 +121,19 @@ void sumGroups(const Product& product, const Part& part, ProductBlock& block, Sc
   }
 }
 
+// Blocks of one size, as a short one does not last for fetching a long one after it; in whole tiles.
+std::size_t blockPairs(std::size_t total) {
+  constexpr std::size_t kTilePairs = kTileColumns / 2;
+  static_assert(kBlockPairs % kTilePairs == 0);
+  const std::size_t blocks = (total + kBlockPairs - 1) / kBlockPairs;
+  return (total + blocks * kTilePairs - 1) / (blocks * kTilePairs) * kTilePairs;
+}
+
 void sumLines(const Product& product, const Part& part, ProductBlock& block, Scratch& memory) {
   const std::size_t total = product.weight.pairs;
+  const std::size_t size = blockPairs(total);
   for (std::size_t begin = 0; begin < total; begin += block.pairs) {
-    block.pairs = std::min(kBlockPairs, total - begin);
+    block.pairs = std::min(size, total - begin);
     decodeLines(product, part, begin, block, memory);
     block.next = codesAfter(product, part, begin + block.pairs);
     product.loops.accumulate(block, memory.sums);
