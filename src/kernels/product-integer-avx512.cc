@@ -11,6 +11,7 @@ namespace quantlab {
 namespace {
 
 constexpr int kDigitBits = 7;
+constexpr std::size_t kPageBytes = 4096;
 
 QUANTLAB_AVX512 inline __m512i fourDigits(const std::int8_t* digits) {
   int bits;
@@ -104,6 +105,10 @@ QUANTLAB_AVX512 inline void addGroup(const GroupBlock& block, std::size_t panel,
 #pragma GCC unroll 4
     for (std::size_t j = 0; j < Panels; j++) {
       first[j] = load(line + j * block.lines.panelStride);
+      // One row waits for memory, and the hardware's own fetching ends with each page.
+      if constexpr (Rows == 1)
+        _mm_prefetch(reinterpret_cast<const char*>(line + j * block.lines.panelStride + kPageBytes),
+                     _MM_HINT_T1);
       // Loaded once: the compiler would read it from memory again for each use.
       asm("" : "+v"(first[j]));
       second[j] = _mm512_and_si512(_mm512_srli_epi16(first[j], 4), nibble);
