@@ -10,8 +10,8 @@ struct Format;
 
 // Outputs are stored in panels of 16. A panel holds its columns in pairs, and for each pair one line:
 // the two weights of output 0, of output 1, ... of output 15. Decoded to BF16 a line is 64 bytes: what
-// one BF16 dot product instruction takes, and a row of an AMX tile. Rows and columns beyond the matrix
-// are zeros.
+// one BF16 dot product instruction takes, and a row of an AMX tile. Formats of whole numbers have lines of
+// bytes instead, four columns each (format.h, Codes). Rows and columns beyond the matrix are zeros.
 constexpr std::size_t kPanelRows = 16;
 constexpr std::size_t kLineElements = 2 * kPanelRows;
 
