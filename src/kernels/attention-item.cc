@@ -184,20 +184,20 @@ class TileReader<std::uint8_t> {
 QueryRows packQueries(const Problem& problem, const Item& item, bf16* packed) {
   const std::size_t headDim = problem.cache.headDim;
   const std::size_t stride = (headDim + kQueryMultiple - 1) / kQueryMultiple * kQueryMultiple;
-  std::size_t row = 0;
   for (std::size_t kvHead = 0; kvHead < item.kvHeads; kvHead++) {
-    row = kvHead * item.stride;
-    for (std::size_t vector = 0; vector < item.vectors; vector++, row++) {
+    bf16* rows = packed + kvHead * item.stride * stride;
+    for (std::size_t vector = 0; vector < item.vectors; vector++) {
       const std::size_t token =
           static_cast<std::size_t>(item.sequence->firstRow) + tokenOf(problem, item, vector);
       const bf16* query = problem.qkv + token * problem.qkvColumns() +
                           headOf(problem, item, kvHead, vector) * headDim;
-      std::copy_n(query, headDim, packed + row * stride);
-      std::fill(packed + row * stride + headDim, packed + (row + 1) * stride, bf16{0});
+      std::copy_n(query, headDim, rows + vector * stride);
+      std::fill(rows + vector * stride + headDim, rows + (vector + 1) * stride, bf16{0});
     }
+    std::fill(rows + item.vectors * stride, rows + item.stride * stride, bf16{0});
   }
-  const std::size_t allRows = (row + kQueryRows - 1) / kQueryRows * kQueryRows;
-  std::fill(packed + row * stride, packed + allRows * stride, bf16{0});
+  const std::size_t allRows = (item.rows() + kQueryRows - 1) / kQueryRows * kQueryRows;
+  std::fill(packed + item.rows() * stride, packed + allRows * stride, bf16{0});
   return {packed, stride, item.vectors, headDim};
 }
 
