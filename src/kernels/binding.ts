@@ -87,8 +87,11 @@ export interface Kernels {
   memory(): MemoryFacts;
   /** Median over repeats of reading `bytes` of memory once with all threads: bytes per second. */
   probeReadBandwidth(bytes: number, repeats: number): number;
-  /** Best achievable multiply-add rate of the BF16 (or FP32) inner product in use: FLOP per second. */
-  probePeakFlops(dtype: "bf16" | "f32", milliseconds: number): number;
+  /**
+   * Best achievable multiply-add rate of the inner product in use for these operands: operations per second. 0 for
+   * int8 where the instruction set in use has no instruction for it.
+   */
+  probePeakFlops(dtype: "bf16" | "f32" | "int8", milliseconds: number): number;
 
   // --- buffers -------------------------------------------------------------------------------
   createBuffer(dtype: BufferDtype, count: number): BufferHandle;

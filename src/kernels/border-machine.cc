@@ -54,12 +54,16 @@ Napi::Value readBandwidth(const Napi::CallbackInfo& info) {
 
 Napi::Value peakFlops(const Napi::CallbackInfo& info) {
   const std::string dtype = stringArgument(info, 0);
-  if (dtype != "bf16" && dtype != "f32")
-    throw Napi::TypeError::New(info.Env(), "argument 0 must be \"bf16\" or \"f32\", not " + dtype);
+  const Operands operands = dtype == "bf16"  ? Operands::bf16
+                            : dtype == "int8" ? Operands::int8
+                                              : Operands::f32;
+  if (operands == Operands::f32 && dtype != "f32")
+    throw Napi::TypeError::New(info.Env(),
+                               "argument 0 must be \"bf16\", \"f32\" or \"int8\", not " + dtype);
   const double milliseconds = numberArgument(info, 1);
   if (!(milliseconds > 0 && milliseconds <= 60000))
     throw Napi::RangeError::New(info.Env(), "argument 1 must be above 0 and at most 60000 ms");
-  return Napi::Number::New(info.Env(), probePeakFlops(dtype == "bf16", milliseconds));
+  return Napi::Number::New(info.Env(), probePeakFlops(operands, milliseconds));
 }
 
 }  // namespace

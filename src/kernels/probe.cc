@@ -151,9 +151,28 @@ QUANTLAB_AVX512 double avx512BrainRounds(std::size_t rounds) {
   return total;
 }
 
+QUANTLAB_AVX512 double avx512ByteRounds(std::size_t rounds) {
+  __m512i sums[12];
+#pragma GCC unroll 12
+  for (std::size_t i = 0; i < 12; i++) sums[i] = _mm512_setzero_si512();
+  const __m512i x = _mm512_set1_epi8(1);
+  __m512i y = _mm512_set1_epi8(2);
+  for (std::size_t round = 0; round < rounds; round++) {
+    asm volatile("" : "+v"(y));
+#pragma GCC unroll 12
+    for (std::size_t i = 0; i < 12; i++)
+      asm("vpdpbusd %2, %1, %0" : "+v"(sums[i]) : "v"(y), "v"(x));
+  }
+  double total = 0;
+#pragma GCC unroll 12
+  for (std::size_t i = 0; i < 12; i++) total += _mm512_cvtsi512_si32(sums[i]);
+  return total;
+}
+
 // A tile of x and two of lines from the first-level cache for every two products, as in the matmul and
 // for its reason: with both hyperthreads of a core awake, two tiles of x against two of lines, all four
 // kept for two products, reach little more than half of it; with one awake both reach the same.
+template <void (*First)(), void (*Second)()>
 double amxRounds(std::size_t rounds) {
   constexpr std::size_t kTile = amx::kTileRows * amx::kTileBytes;
   alignas(64) static const char operands[16 * kTile] = {};
@@ -164,10 +183,10 @@ double amxRounds(std::size_t rounds) {
     const char* at = operands + round % 5 * 3 * kTile;
     amx::loadTile<6>(at, amx::kTileBytes);
     amx::loadTile<7>(at + kTile, amx::kTileBytes);
-    amx::multiplyTiles<0, 6, 7>();
+    First();
     amx::zeroTile<7>();
     amx::loadTile<7>(at + 2 * kTile, amx::kTileBytes);
-    amx::multiplyTiles<1, 6, 7>();
+    Second();
     amx::zeroTile<7>();
     amx::zeroTile<6>();
   }
@@ -217,23 +236,33 @@ double neonWideningRounds(std::size_t rounds) {
 }
 #endif
 
-FlopLoop loopFor([[maybe_unused]] bool brain) {
+FlopLoop loopFor([[maybe_unused]] Operands operands) {
+  [[maybe_unused]] const bool brain = operands == Operands::bf16;
 #if defined(__x86_64__)
   switch (activeIsa()) {
     case Isa::amx:
-      // A round is four products of 16 x 32 and 32 x 16.
-      if (brain) return {amxRounds, 4 * 2 * 16 * 16 * 32};
+      // A round is four products of 16 rows of 64 bytes and 16 columns.
+      if (brain)
+        return {amxRounds<amx::multiplyTiles<0, 6, 7>, amx::multiplyTiles<1, 6, 7>>,
+                4 * 2 * 16 * 16 * 32};
+      if (operands == Operands::int8)
+        return {amxRounds<amx::multiplyUnsignedBytes<0, 6, 7>, amx::multiplyUnsignedBytes<1, 6, 7>>,
+                4 * 2 * 16 * 16 * 64};
       return {avx512Rounds, 12 * 32};
     case Isa::avx512:
+      if (operands == Operands::int8) return {avx512ByteRounds, 12 * 128};
       return brain ? FlopLoop{avx512BrainRounds, 12 * 64} : FlopLoop{avx512Rounds, 12 * 32};
     case Isa::avx2:
+      if (operands == Operands::int8) return {nullptr, 0};
       return {brain ? avx2WideningRounds : avx2Rounds, 12 * 16};
     case Isa::portable:
     case Isa::neon: break;
   }
 #elif defined(__aarch64__)
-  if (activeIsa() == Isa::neon) return {brain ? neonWideningRounds : neonRounds, 16 * 8};
+  if (activeIsa() == Isa::neon && operands != Operands::int8)
+    return {brain ? neonWideningRounds : neonRounds, 16 * 8};
 #endif
+  if (operands == Operands::int8) return {nullptr, 0};
   return {scalarRounds, 128};
 }
 
@@ -263,8 +292,9 @@ double probeReadBandwidth(std::size_t bytes, int repeats) {
   return rates.size() % 2 == 1 ? rates[middle] : (rates[middle - 1] + rates[middle]) / 2;
 }
 
-double probePeakFlops(bool brain, double milliseconds) {
-  const FlopLoop loop = loopFor(brain);
+double probePeakFlops(Operands operands, double milliseconds) {
+  const FlopLoop loop = loopFor(operands);
+  if (loop.run == nullptr) return 0;
   // Chunks of some 10 microseconds, so that a preempted thread costs one chunk, not a window.
   constexpr std::size_t kRounds = 4096;
   std::size_t chunks = 16;

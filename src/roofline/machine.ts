@@ -28,14 +28,16 @@ export function measureThisMachine(
   if (threads !== before) kernels.setThreads(threads);
   try {
     const cpu = kernels.cpu();
+    const bf16 = kernels.probePeakFlops("bf16", flopsProbeMs);
+    const int8 = kernels.probePeakFlops("int8", flopsProbeMs);
     const device: Device = {
       name: "this",
       title: `${cpu.model}, ${threads} threads, ${cpu.isa}`,
       memoryBytes: totalmem(),
       bytesPerSecond: kernels.probeReadBandwidth(bytes, bandwidthProbeRepeats),
-      flopsPerSecond: { bf16: kernels.probePeakFlops("bf16", flopsProbeMs) },
+      flopsPerSecond: int8 === 0 ? { bf16 } : { bf16, int8 },
       capability: cpu.isa,
-      source: `measured: median of ${bandwidthProbeRepeats} reads of ${bytes} bytes, and the BF16 inner product for ${flopsProbeMs} ms`,
+      source: `measured: median of ${bandwidthProbeRepeats} reads of ${bytes} bytes, and the BF16 and INT8 inner products for ${flopsProbeMs} ms`,
     };
     measured.set(key, device);
     return device;

@@ -41,7 +41,7 @@ double secondsOf(const Weight& weight, const std::vector<bf16>& x, std::size_t m
 int time(int threadCount) {
   setThreads(threadCount);
   const double bandwidth = probeReadBandwidth(std::size_t{1} << 30, 5);
-  const double peak = probePeakFlops(true, 300);
+  const double peak = probePeakFlops(Operands::bf16, 300);
   std::printf("%s, %d threads: read %.1f GB/s, BF16 inner product %.0f GFLOP/s\n",
               cpuModel().c_str(), threadCount, bandwidth * 1e-9, peak * 1e-9);
   const std::size_t shapes[][2] = {{3072, 2048}, {2048, 2048}, {16384, 2048}, {2048, 8192}};

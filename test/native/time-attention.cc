@@ -97,7 +97,7 @@ namespace quantlab::check {
 int timeAttention(int threadCount) {
   setThreads(threadCount);
   const double bandwidth = probeReadBandwidth(std::size_t{1} << 29, 5);
-  const double peak = probePeakFlops(true, 200);
+  const double peak = probePeakFlops(Operands::bf16, 200);
   std::printf("%s, %d threads: read %.1f GB/s, BF16 inner product %.0f GFLOP/s\n",
               cpuModel().c_str(), threadCount, bandwidth * 1e-9, peak * 1e-9);
   const std::size_t heads[][2] = {{9, 3}, {32, 8}};
