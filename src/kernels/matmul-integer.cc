@@ -45,10 +45,10 @@ struct Product {
   }
 };
 
-// Tiles decode a group once for all rows, and the next one meanwhile: of few rows all groups in one go, of
-// many as much as leaves their digits in L2 for the next panels.
+// Few rows read each code once: all groups in one go, so that a panel is one stream from memory (tiles decode
+// the next group meanwhile). Many rows take as much as leaves codes in L1, or their digits in L2 for the next panels.
 std::size_t groupsAtOnce(const Product& product, const Part& part, std::size_t lines) {
-  if (product.isTiled() && part.rows <= kDigitTileRows) return product.weight.groups();
+  if (part.rows <= (product.isTiled() ? kDigitTileRows : kFewRows)) return product.weight.groups();
   return std::max<std::size_t>(1, kBlockLines / lines);
 }
 
