@@ -69,7 +69,8 @@ void clearSums(const Part& part, float* sums) {
 
 // Where the codes of a pair begin, for the block before it to fetch.
 NextCodes codesFrom(const Weight& weight, std::size_t panel, std::size_t pair) {
-  const std::size_t panelBytes = weight.codes.bytes() / weight.panels();
+  // Not from the size of the block, which the plain kernel shares among weights.
+  const std::size_t panelBytes = weight.format->panelBytes(weight).codes;
   const std::size_t pairBytes = panelBytes / weight.pairs;
   return {weight.codes.as<std::uint8_t>() + panel * panelBytes + pair * pairBytes, panelBytes,
           kLineElements * sizeof(bf16) / pairBytes};
