@@ -171,7 +171,7 @@ Shape shapeOf(const Weight& weight, DigitLayout layout) {
   const std::size_t before = (sections - 1) * tileBytes(columns);
   const std::size_t last = tileBytes(weight.columns - (sections - 1) * columns);
   return {digits,           columns, sections, kDigitTileRows / digits, kDigitTileColumns, tileBytes(columns),
-          before + last};
+          before + last + kDigitStrideGap};
 }
 
 // One row: its numbers, and its scales.

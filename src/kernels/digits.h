@@ -42,6 +42,8 @@ enum class DigitLayout { rows, tiles };
 constexpr std::size_t kDigitTileRows = 16;
 constexpr std::size_t kDigitTileColumns = 64;
 constexpr std::size_t kDigitTileBytes = kDigitTileRows * kDigitTileColumns;
+// Between tiles of rows, so that blocks of columns that are powers of two apart fall into all sets of L2.
+constexpr std::size_t kDigitStrideGap = 8192;
 
 // x as digits. Scales and sums are those of row r in section s, at [r * sections + s]; formats that round x have
 // one scale a row, at [r].

@@ -196,10 +196,10 @@ void prepare(Product& product) {
   if (quantize == nullptr && !isTiled && columns == 2 * weight.pairs) return;
   const std::size_t width = isTiled ? (columns + kTileColumns - 1) / kTileColumns * kTileColumns
                                     : 2 * weight.pairs;
-  const std::size_t tiles = (product.m + kTileRows - 1) / kTileRows;
+  const std::size_t stride = isTiled ? kTileRows * width + kStrideGap : width;
+  const std::size_t strides = isTiled ? (product.m + kTileRows - 1) / kTileRows : product.m;
   const std::size_t rowScales = std::max<std::size_t>(1, weight.groups());
-  PreparedRows& rows = preparedRows((isTiled ? tiles * kTileRows : product.m) * width * sizeof(bf16),
-                                    product.m * rowScales * sizeof(float));
+  PreparedRows& rows = preparedRows(strides * stride * sizeof(bf16), product.m * rowScales * sizeof(float));
   bf16* values = rows.values.as<bf16>();
   float* scales = rows.scales.as<float>();
   const bf16* x = product.x;
@@ -214,8 +214,7 @@ void prepare(Product& product) {
         source = rounded.data();
       }
       if (isTiled) {
-        storeTileRow(source, columns, values + row / kTileRows * kTileRows * width,
-                     row % kTileRows);
+        storeTileRow(source, columns, values + row / kTileRows * stride, row % kTileRows);
         continue;
       }
       bf16* target = values + row * width;
@@ -224,7 +223,7 @@ void prepare(Product& product) {
     }
   });
   product.x = values;
-  product.stride = isTiled ? kTileRows * width : width;
+  product.stride = stride;
   if (quantize != nullptr) product.xScales = scales;
 }
 

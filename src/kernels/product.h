@@ -11,6 +11,8 @@ namespace quantlab {
 enum class RowLayout { rows, tiles };
 constexpr std::size_t kTileRows = 16;
 constexpr std::size_t kTileColumns = 32;
+// Elements between tiles of rows, so that blocks of columns that are powers of two apart fall into all sets of L2.
+constexpr std::size_t kStrideGap = 4096;
 
 // What a weight holds for the block that follows, for the loops to fetch meanwhile: each panel's begins at
 // codes + j * panelBytes. Null: none.

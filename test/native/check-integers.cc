@@ -72,7 +72,7 @@ int checkDigits(const Variant& variant, std::size_t columns) {
     }
     // What is in a row's tiles beside its columns is zeros.
     const std::size_t first = tileByte(*weight, tiles.stride, row, 0);
-    const std::size_t end = first / tiles.stride * tiles.stride + tiles.stride;
+    const std::size_t end = first / tiles.stride * tiles.stride + tiles.stride - kDigitStrideGap;
     for (std::size_t at = first; at < end; at += kDigitTileBytes)
       for (std::size_t k = 0; k < kDigitTileColumns; k++) padded -= std::abs(tiles.values[at + k]);
     failures += padded != 0;
