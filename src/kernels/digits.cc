@@ -8,6 +8,7 @@
 
 #include "dispatch.h"
 #include "float16.h"
+#include "largest.h"
 #include "pool.h"
 
 namespace quantlab {
@@ -16,16 +17,6 @@ namespace {
 constexpr float kQuietNan = std::numeric_limits<float>::quiet_NaN();
 constexpr int kDigitBits = 7;
 constexpr std::size_t kChunkColumns = 256;  // split into digits at once; whole tiles
-
-// For magnitudes the order of the bits is the order of the values.
-QUANTLAB_BODY std::uint16_t largestBitsBody(const bf16* x, std::size_t count) {
-  std::uint16_t largest = 0;
-  for (std::size_t i = 0; i < count; i++) {
-    const std::uint16_t magnitude = x[i] & 0x7fffu;
-    largest = magnitude > largest ? magnitude : largest;
-  }
-  return largest;
-}
 
 // x / unit * 2^13: two exact steps, because the factor itself may be beyond FP32.
 QUANTLAB_BODY float fixedPointOfBody(const bf16* x, std::size_t count, std::int16_t* numbers) {

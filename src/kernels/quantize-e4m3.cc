@@ -6,6 +6,7 @@
 
 #include "../formats/fp8/e4m3.h"
 #include "dispatch.h"
+#include "largest.h"
 #include "pool.h"
 #include "quantize.h"
 
@@ -13,17 +14,6 @@ namespace quantlab {
 namespace {
 
 constexpr float kLargest = 448.0f;
-
-// For magnitudes the order of the bits is the order of the values.
-QUANTLAB_BODY std::uint16_t largestBitsBody(const bf16* x, std::size_t count) {
-  std::uint16_t largest = 0;
-  for (std::size_t i = 0; i < count; i++) {
-    const std::uint16_t magnitude = x[i] & 0x7fffu;
-    largest = magnitude > largest ? magnitude : largest;
-  }
-  return largest;
-}
-QUANTLAB_VARIANTS(std::uint16_t, largestBits, (const bf16* x, std::size_t count), (x, count));
 
 QUANTLAB_BODY void encodeBody(const bf16* x, std::size_t count, float reciprocal, std::uint8_t* codes) {
   for (std::size_t i = 0; i < count; i++) codes[i] = encodeE4m3(bf16ToFloat(x[i]) * reciprocal);

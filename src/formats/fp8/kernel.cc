@@ -7,6 +7,7 @@
 
 #include "dispatch.h"
 #include "e4m3.h"
+#include "largest.h"
 #include "lines.h"
 
 namespace quantlab {
@@ -27,17 +28,6 @@ PanelBytes panelBytes(const Weight& weight) {
 }
 
 // --- rows to codes -------------------------------------------------------------------------------
-
-// Bits of the largest magnitude: for magnitudes the order of the bits is the order of the values.
-QUANTLAB_BODY std::uint16_t largestBitsBody(const bf16* x, std::size_t count) {
-  std::uint16_t largest = 0;
-  for (std::size_t i = 0; i < count; i++) {
-    const std::uint16_t magnitude = x[i] & 0x7fffu;
-    largest = magnitude > largest ? magnitude : largest;
-  }
-  return largest;
-}
-QUANTLAB_VARIANTS(std::uint16_t, largestBits, (const bf16* x, std::size_t count), (x, count));
 
 QUANTLAB_BODY void encodeWeightsBody(const bf16* x, std::size_t count, float reciprocal,
                                      std::uint8_t* codes) {

@@ -5,6 +5,7 @@
 #include "dispatch.h"
 #include "float16.h"
 #include "format.h"
+#include "largest.h"
 #include "product-integer.h"
 
 namespace quantlab {
@@ -29,17 +30,6 @@ std::uint8_t* panelOf(const Weight& weight, std::size_t panel) {
 std::size_t byteOf(std::size_t lane, std::size_t k) {
   return k / kStepColumns * kByteLine + lane * kStepColumns + k % kStepColumns;
 }
-
-// For magnitudes the order of the bits is the order of the values.
-QUANTLAB_BODY std::uint16_t largestBitsBody(const bf16* x, std::size_t count) {
-  std::uint16_t largest = 0;
-  for (std::size_t i = 0; i < count; i++) {
-    const std::uint16_t magnitude = x[i] & 0x7fffu;
-    largest = magnitude > largest ? magnitude : largest;
-  }
-  return largest;
-}
-QUANTLAB_VARIANTS(std::uint16_t, largestBits, (const bf16* x, std::size_t count), (x, count));
 
 // Whole numbers of at most 8 bits are BF16 numbers: the upper half of their FP32 bits.
 QUANTLAB_BODY void roundRowBody(const bf16* x, std::size_t count, float scale, bf16* values) {
